@@ -101,7 +101,10 @@ pub(super) fn loaded_script(command: &Command) -> Option<String> {
     if command.name != "SCRIPT" || !verb.eq_ignore_ascii_case(b"LOAD") {
         return None;
     }
-    let text = text.strip_prefix(b"-- ")?;
-    let end = text.windows(5).position(|part| part == b".lua:")?;
-    Some(String::from_utf8_lossy(&text[..end]).into_owned())
+    let text = String::from_utf8_lossy(text);
+    let mut heads = text.lines().filter_map(|line| line.strip_prefix("-- ")?.split_once(".lua: "));
+    // Parts of other scripts may stand in front of the script's own file.
+    let is_part =
+        |about: &str| about.starts_with("a part of") || about.starts_with("stands in front");
+    heads.find(|(_, about)| !is_part(about)).map(|(name, _)| name.to_owned())
 }

@@ -46,7 +46,9 @@ async fn a_command_whose_reply_is_lost_ran_and_a_lost_command_did_not() {
 async fn the_nth_is_lost_and_scripts_have_names() {
     let (server, _proxy, rules, client) = through().await;
     let mut connection = connect(&client).await;
-    let text = "-- add.lua: adds\nreturn redis.call('INCR', 'n')";
+    // A part of other scripts stands in front.
+    let text = "-- one.lua: stands in front of scripts that add\nlocal one = 1\n\
+                -- add.lua: adds\nreturn redis.call('INCRBY', 'n', one)";
     let hash: String =
         redis::cmd("SCRIPT").arg("LOAD").arg(text).query_async(&mut connection).await.unwrap();
     let lost = rules.lose(Loss { command: "add", after: 2, what: Lost::Reply, cut: true });
