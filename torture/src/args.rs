@@ -11,7 +11,8 @@ use crate::plan::Profile;
 pub(crate) const USAGE: &str = "\
 usage: torture [--seed N] [--minutes M] [--jobs N] [--faults N] [--fsync always|everysec]
                [--profile standalone|sentinel|cluster|schedules|batches|limits|
-                         limits-sentinel|limits-cluster|hung-sentinel|hung-cluster]
+                          limits-sentinel|limits-cluster|hung-sentinel|hung-cluster|
+                          unique|unique-sentinel]
                [--out DIR] [--keep]
        torture --smoke | --mutations [NAME…] | --recovery | --rebalance
 
@@ -20,8 +21,9 @@ synced always, with a seed drawn from the clock. Beside the jobs runs a little o
 The profile cluster is 30,000 jobs and 280 faults in 5 minutes; schedules is one schedule on three
 nodes, 600 ticks in 10 minutes; batches is 1,000,000 entries in 3.5 minutes; limits is 12,000 jobs
 of 20 groups of a limited queue in 2 minutes, limits-sentinel and limits-cluster the same in 3;
-hung-sentinel and hung-cluster are 4 primaries that hang in 3 and in 2 minutes. The ledger is kept
-in DIR (target/torture) when something was wrong, or with --keep.";
+hung-sentinel and hung-cluster are 4 primaries that hang in 3 and in 2 minutes; unique is 40,000
+enqueues of unique jobs and 200 faults in 10 minutes, unique-sentinel 12,000 and 50 with failovers in
+5 minutes. The ledger is kept in DIR (target/torture) when something was wrong, or with --keep.";
 
 /// The task that the command line selects.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +38,8 @@ pub(crate) enum Task {
     Limits(Storm),
     /// A long run in which primaries hang.
     Hung(Storm),
+    /// A long run of unique jobs.
+    Unique(Storm),
     /// A short run with a fixed seed.
     Smoke(PathBuf),
     /// The drills of all guards, or of the guards in this list.
@@ -136,11 +140,17 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Task, Str
                     storm.profile = Profile::Cluster;
                     about = Some((Task::Hung, 2.0, 100, 4));
                 }
+                "unique" => about = Some((Task::Unique, 10.0, 40_000, 200)),
+                "unique-sentinel" => {
+                    storm.profile = Profile::Sentinel;
+                    about = Some((Task::Unique, 5.0, 12_000, 50));
+                }
                 other => {
                     return Err(format!(
                         "there is no profile {other}: there are standalone, sentinel, \
                          cluster, schedules, batches, limits, limits-sentinel, \
-                         limits-cluster, hung-sentinel and hung-cluster"
+                         limits-cluster, hung-sentinel, hung-cluster, unique and \
+                         unique-sentinel"
                     ));
                 }
             },
@@ -198,6 +208,8 @@ mod tests {
         assert_eq!((storm.minutes, storm.jobs), (1.0, 1_000_000));
         let Ok(Task::Storm(storm)) = words("--jobs 7 --profile cluster") else { panic!("a storm") };
         assert_eq!((storm.jobs, storm.faults, storm.minutes), (7, 280, 5.0));
+        let Ok(Task::Unique(storm)) = words("--profile unique-sentinel") else { panic!("unique") };
+        assert_eq!((storm.profile, storm.jobs), (Profile::Sentinel, 12_000));
         assert!(words("--profile lonely").unwrap_err().contains("standalone"));
         for wrong in ["--seed", "--seed x", "--minutes 0", "--jobs 0", "storm", "--fsync never"] {
             assert!(words(wrong).is_err(), "{wrong}");

@@ -1,6 +1,6 @@
 //! The load beside the plain jobs of a run: a schedule, a batcher, a pool that keeps the order of
-//! keys, a limited queue, and calls with extreme settings. Each has its own queue, records in the
-//! ledger, and checker.
+//! keys, a limited queue, unique jobs, and calls with extreme settings. Each has its own queue, records
+//! in the ledger, and checker.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::final_state::FinalState;
 use crate::job;
 use crate::ledger::Ledger;
 use crate::servers::Stand;
-use crate::{batches, extremes, keys, limits, ticks};
+use crate::{batches, extremes, keys, limits, ticks, uniques};
 
 /// The parts of the load.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -24,6 +24,7 @@ pub(crate) struct Beside {
     pub(crate) keys: Option<keys::Keys>,
     pub(crate) limits: Option<limits::Limits>,
     pub(crate) extremes: Option<extremes::Extremes>,
+    pub(crate) uniques: Option<uniques::Uniques>,
     /// Faults of nodes hit the leader of the schedule's partition.
     pub(crate) aim_at_leader: bool,
     /// The code of a node declares a schedule.
@@ -44,6 +45,7 @@ impl Beside {
             keys: Some(keys::Keys { jobs: seconds / 2 + 5, ..keys::Keys::of(2) }),
             limits: None,
             extremes: Some(extremes::Extremes { calls: seconds * 10 }),
+            uniques: Some(uniques::Uniques::of(1, 2, seconds * 15, span)),
             aim_at_leader: false,
             schedule: false,
             addressed: false,
@@ -64,10 +66,11 @@ impl Beside {
         }
         all.extend(self.limits.iter().map(|_| format!("{}.0", limits::QUEUE)));
         all.extend(self.extremes.iter().flat_map(|_| extremes::Extremes::partitions()));
+        all.extend(self.uniques.iter().map(|_| uniques::Uniques::partition()));
         all
     }
 
-    /// Returns the instructions of the processes that push and cast.
+    /// Returns the instructions of the processes that push, cast, call and send.
     pub(crate) fn producers(
         &self,
         common: impl Fn(String) -> Common,
@@ -96,6 +99,12 @@ impl Beside {
         if let Some(extremes) = &self.extremes {
             let caller = extremes.caller(common("caller-0".into()), seed, span);
             all.push(Instructions::Caller(caller));
+        }
+        if let Some(uniques) = &self.uniques {
+            all.extend((0..uniques.senders).map(|index| {
+                let common = common(format!("sender-{index}"));
+                Instructions::Sender(uniques.sender(common, seed, index, span))
+            }));
         }
         all
     }
@@ -151,6 +160,9 @@ impl Beside {
         }
         if let Some(extremes) = &self.extremes {
             extremes::check::check(extremes, folder, verdict)?;
+        }
+        if self.uniques.is_some() {
+            uniques::check::check(folder, state, faults, verdict)?;
         }
         Ok(())
     }

@@ -18,6 +18,7 @@ use crate::proxy::{Loss, Lost};
 use crate::staged::Staged;
 use crate::storm::Setup;
 use crate::ticks::Ticks;
+use crate::uniques::Uniques;
 use crate::{emptied, profiles, rollback, runs};
 
 /// The scene of a drill.
@@ -64,6 +65,8 @@ pub(crate) enum Drill {
     Emptied,
     /// The polls of a slot's holder arrive after later ones of the same holder.
     StalePoll,
+    /// Unique jobs of every rule, of which one node is killed.
+    Unique,
     /// A drill that consists of a few steps.
     Staged(Staged),
 }
@@ -78,7 +81,11 @@ impl Drill {
             Self::Staged(drill) => return drill.run(mutation, folder).await,
             _ => {
                 let setup = self.setup(mutation, folder);
-                return Ok(runs::run(&format!("{self:?}"), &setup).await?.verdict);
+                let report = runs::run(&format!("{self:?}"), &setup).await?;
+                if report.faults_happened == 0 && report.faults_planned > 0 {
+                    return Err("none of its faults came about".into());
+                }
+                return Ok(report.verdict);
             }
         };
         rollback::run(nodes, mutation, folder).await
@@ -212,6 +219,17 @@ impl Drill {
                     span: Duration::from_secs(18),
                     plan: vec![at(3_000, lose.clone()), at(3_000, lose)],
                     beside: Beside { keys: Some(keys), ..Beside::default() },
+                    ..alone
+                }
+            }
+            Self::Unique => {
+                let span = Duration::from_secs(15);
+                let uniques = Uniques::of(2, 4, 4_000, span);
+                Setup {
+                    nodes: 3,
+                    span,
+                    plan: vec![at(6_000, Fault::Kill { victim: 0, away: Duration::ZERO })],
+                    beside: Beside { uniques: Some(uniques), ..Beside::default() },
                     ..alone
                 }
             }

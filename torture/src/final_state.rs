@@ -9,6 +9,7 @@ use redis::aio::MultiplexedConnection;
 
 use crate::extremes::Extremes;
 use crate::job::is_plain;
+use crate::uniques::Uniques;
 
 /// The keys of the roster that may stay, each of bounded size.
 const ROSTER_KEPT: [&str; 7] =
@@ -108,8 +109,8 @@ pub(crate) async fn is_drained(places: &Places, namespace: &str) -> Result<bool,
     ask.await.map_err(|error| error.to_string())
 }
 
-/// Returns true when the roster lists exactly these processes, and every consumer belongs to one of
-/// them.
+/// Returns true when the roster lists exactly these processes, and every consumer, member and permit
+/// to wait belongs to one of them.
 pub(crate) async fn is_tidy(
     places: &Places,
     namespace: &str,
@@ -129,8 +130,11 @@ pub(crate) async fn is_tidy(
                 let found = consumers(&mut redis, &keys.of(&format!("ready:{lane}"))).await;
                 tidy &= found.iter().all(|name| roster.contains(name));
             }
-            let members: Vec<String> = redis.zrange(keys.of("members"), 0, -1).await?;
-            tidy &= members.iter().all(|name| roster.contains(name));
+            // The permits of dead nodes to wait end by themselves, and living nodes remove them.
+            for names in ["members", "waiting"] {
+                let names: Vec<String> = redis.zrange(keys.of(names), 0, -1).await?;
+                tidy &= names.iter().all(|name| roster.contains(name));
+            }
         }
         Ok::<bool, redis::RedisError>(tidy)
     };
@@ -208,8 +212,8 @@ async fn dead(
         let (listed, kept) = (listed.len(), records.len());
         state.leftovers.push(format!("{listed} dead are listed in {}, {kept} are kept", keys.0));
     }
-    if !records.is_empty() && !is_plain(partition) && !Extremes::owns(partition) {
-        // Only plain jobs, and those with extreme settings, may die.
+    let may_die = is_plain(partition) || Extremes::owns(partition) || Uniques::owns(partition);
+    if !records.is_empty() && !may_die {
         state.leftovers.push(format!("{} dead in {}", records.len(), keys.0));
     }
     for (id, record) in records {
@@ -263,9 +267,18 @@ async fn keys_left(
     let roster = |rest: &str| format!("{namespace}:{{roster}}:{rest}");
     for key in &found {
         let own = every.iter().find_map(|keys| key.strip_prefix(&keys.0));
-        let kept = own.is_some_and(is_kept) || Extremes::keeps(key, namespace);
+        let kept = own.is_some_and(is_kept)
+            || Extremes::keeps(key, namespace)
+            || Uniques::keeps(key, namespace);
         if let Some(id) = own.and_then(|rest| rest.strip_prefix("result:")) {
             state.results.insert(id.to_owned());
+        } else if own == Some("unique") {
+            let held: BTreeMap<Vec<u8>, Vec<u8>> = redis.hgetall(key).await?;
+            let lasting =
+                held.values().filter(|record| !Uniques::is_over_by_itself(record)).count();
+            if lasting > 0 {
+                state.leftovers.push(format!("{lasting} held keys in {key}"));
+            }
         } else if !kept && own == Some("cancelled") {
             // A cancellation of an id that is derived from a name stays for 7 days.
             let ids: Vec<Vec<u8>> = redis.zrange(key, 0, -1).await?;

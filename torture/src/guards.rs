@@ -192,4 +192,24 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         guard: "a node that beats slowly is taken for silent later",
         drill: Drill::Staged(Staged::LargeFleet),
     },
+    Mutation {
+        name: "unique-owner",
+        guard: "a job that ends frees a key only if it is its own",
+        drill: Drill::Unique,
+    },
+    Mutation {
+        name: "unique-cancel",
+        guard: "a cancelled job that waits frees its key",
+        drill: Drill::Unique,
+    },
+    Mutation {
+        name: "unique-newest",
+        guard: "the job that waits behind another one gets the newest data",
+        drill: Drill::Unique,
+    },
+    Mutation {
+        name: "unique-behind-is-due",
+        guard: "the job that waits behind another one is due when that one has ended",
+        drill: Drill::Unique,
+    },
 ];

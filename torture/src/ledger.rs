@@ -12,6 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::job::Act;
+use crate::uniques::{Answer, Rule};
 
 /// A line of the ledger.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -76,6 +77,24 @@ pub(crate) enum Record {
     FedEnded { line: u64, number: u64, outcome: Outcome },
     /// A handler begins with a job of a limited queue.
     Limited { run: u64, line: u64, number: u64, job: String },
+    /// A unique job of a key is about to be enqueued.
+    Send { rule: Rule, key: u64, number: u64 },
+    /// The answer to its enqueue: the job that it names, and the due time of this job by the server's
+    /// clock.
+    Sent {
+        rule: Rule,
+        key: u64,
+        number: u64,
+        answer: Answer,
+        job: Option<String>,
+        due: Option<i64>,
+    },
+    /// A handler begins with a unique job, which has the data of the enqueue of this number.
+    SingleRun { run: u64, rule: Rule, key: u64, number: u64, job: String, fence: u64 },
+    /// A unique job is about to be cancelled.
+    Withdraw { job: String },
+    /// The outcome of its cancellation: whether it is gone without having run.
+    Withdrawn { job: String, gone: bool },
     /// A call with extreme settings is about to be made.
     Called { number: u64, call: String },
     /// A job is about to be enqueued that may be stored, and completed, more than once.

@@ -18,7 +18,7 @@
 //! | `runs`, `profiles` | the named runs |
 //! | `recovery` | measures how soon the jobs of a killed or stopped node run on another |
 //! | `rebalance` | measures how soon the slots of a pool find their nodes |
-//! | `beside` | the load beside the plain jobs: `ticks`, `batches`, `keys`, `limits`, `extremes` |
+//! | `beside` | the load beside the plain jobs: `ticks`, `batches`, `keys`, `limits`, `uniques`, `extremes` |
 //! | `guards`, `drills`, `rollback`, `emptied`, `staged`, `mutations` | one guard is left out at a time: a drill must fail |
 
 mod args;
@@ -54,6 +54,7 @@ mod staged;
 mod storm;
 mod strike;
 mod ticks;
+mod uniques;
 
 use std::process::ExitCode;
 
@@ -102,6 +103,7 @@ async fn act(task: Task) -> Result<bool, String> {
         Task::Limits(storm) => profiles::limits(storm).await,
         Task::Batches(storm) => profiles::batches(storm).await,
         Task::Hung(storm) => profiles::hung(storm).await,
+        Task::Unique(storm) => profiles::unique(storm).await,
         Task::Smoke(out) => runs::smoke(&out).await,
         Task::Mutations(out, names) => mutations::run(&out, &names).await,
         Task::Recovery(out) => recovery::run(&out, 5).await,

@@ -1,5 +1,6 @@
 //! Runs with one kind of load or of fault: `--profile schedules`, `batches`, `limits`,
-//! `limits-sentinel`, `limits-cluster`, `hung-sentinel` and `hung-cluster`.
+//! `limits-sentinel`, `limits-cluster`, `unique`, `unique-sentinel`, `hung-sentinel` and
+//! `hung-cluster`.
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::runs::begin;
 use crate::servers::FailOver;
 use crate::storm::Setup;
 use crate::ticks::{self, Ticks};
+use crate::uniques::{self, Uniques};
 
 /// Runs three nodes and a schedule of which no tick may be left out. `jobs` is the number of ticks.
 pub(crate) async fn schedules(asked: Storm) -> Result<bool, String> {
@@ -63,6 +65,18 @@ pub(crate) async fn limits(asked: Storm) -> Result<bool, String> {
     let plan = limits::draw(asked.profile, seed, asked.faults, span);
     let usual = setup("limits", &asked, (seed, span), plan, 4);
     begin("limits", &Setup { beside, profile: asked.profile, ..usual }, asked.keep).await
+}
+
+/// Runs three senders of unique jobs and six nodes, on one server or behind Sentinels. `jobs` is the
+/// number of enqueues.
+pub(crate) async fn unique(asked: Storm) -> Result<bool, String> {
+    let (seed, span) = asked.draw();
+    let replicas = u32::from(asked.profile != Profile::Standalone);
+    let uniques = Uniques { replicas, ..Uniques::of(3, 4, asked.jobs, span) };
+    let beside = Beside { uniques: Some(uniques), ..Beside::default() };
+    let plan = uniques::draw(asked.profile, seed, asked.faults, span);
+    let usual = setup("unique", &asked, (seed, span), plan, 6);
+    begin("unique", &Setup { profile: asked.profile, beside, ..usual }, asked.keep).await
 }
 
 /// Runs eight nodes whose jobs take a quarter of a minute, behind Sentinels or in a cluster, while

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use book::{Book, Page};
 
 use crate::beside::Beside;
-use crate::{batches, extremes, keys, limits};
+use crate::{batches, extremes, keys, limits, uniques};
 
 /// The first argument of a child process.
 pub(crate) const WORD: &str = "child";
@@ -35,6 +35,8 @@ pub(crate) enum Instructions {
     Feeder(limits::Feeder),
     /// A program that makes calls with extreme settings.
     Caller(extremes::Caller),
+    /// A program that enqueues unique jobs.
+    Sender(uniques::Sender),
 }
 
 /// The instructions of a node.
@@ -116,6 +118,7 @@ impl Instructions {
             Self::Caster(instructions) => &mut instructions.common,
             Self::Feeder(instructions) => &mut instructions.common,
             Self::Caller(instructions) => &mut instructions.common,
+            Self::Sender(instructions) => &mut instructions.common,
         }
     }
 }
@@ -138,6 +141,7 @@ pub(crate) fn run(instructions: &str) -> Result<(), String> {
             Instructions::Caster(instructions) => keys::run(instructions).await,
             Instructions::Feeder(instructions) => limits::run(instructions).await,
             Instructions::Caller(instructions) => extremes::run(instructions).await,
+            Instructions::Sender(instructions) => uniques::run(instructions).await,
         }
     })
 }

@@ -15,6 +15,7 @@ use crate::emptied::SCHEDULE;
 use crate::extremes::Extremes;
 use crate::job::{Act, Step, queue};
 use crate::ledger::{Ledger, Record};
+use crate::uniques::Uniques;
 use crate::{batches, limits, ticks};
 
 /// The time after which an idle slot hibernates.
@@ -44,7 +45,8 @@ pub(super) async fn run(instructions: Instructions) -> Result<(), String> {
         }
         node = node.pool(pool.worker(worker.clone()));
     }
-    let Beside { ticks, batches: rows, keys, limits, extremes, schedule, .. } = instructions.beside;
+    let Beside { ticks, batches: rows, keys, limits, extremes, uniques, schedule, .. } =
+        instructions.beside;
     if schedule {
         let step = Step { seq: 0, act: Act::Done, millis: 0 };
         node = node.add(Crontab::new("torture").entry(SCHEDULE, "@daily", step));
@@ -63,6 +65,9 @@ pub(super) async fn run(instructions: Instructions) -> Result<(), String> {
     }
     if let Some(limits) = limits {
         node = node.queue(limits.queue()).pool(limits.pool(Arc::clone(&book)));
+    }
+    if uniques.is_some() {
+        node = node.pool(Uniques::pool(Arc::clone(&book)));
     }
     if let Some(keys) = keys {
         node = node.pool(keys.pool(book));
