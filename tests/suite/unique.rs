@@ -1,7 +1,9 @@
 //! Unique jobs: see `docs/unique.md`.
 
+mod ends;
 mod jobs;
 mod keys;
 mod last;
+mod losses;
 mod machine;
 mod reference;

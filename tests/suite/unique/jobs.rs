@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use crate::harness::{Number, Space, start, within};
+use crate::log::Log;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -204,6 +205,36 @@ async fn a_schedule_misses_a_tick_whose_key_is_held() {
     let debounced = schedule().unique(Unique::debounce(HOUR)).await.unwrap_err();
     assert!(debounced.is_invalid(), "{debounced}");
     schedule().unique(None).overlap(Overlap::QueueOne).await.unwrap();
+}
+
+#[derive(Serialize, Deserialize, Debug, Job)]
+#[job(kind = "named_only", queue = "q")]
+struct Named(u64);
+
+#[derive(Serialize, Deserialize, Debug, Job)]
+#[job(kind = "named_and_ruled", queue = "q")]
+struct Ruled(u64);
+
+#[tokio::test]
+async fn a_name_without_a_rule_stores_each_job_and_is_warned_of_once() {
+    let space = Space::new("unique-named");
+    let (log, _logging) = Log::record(tracing::Level::WARN);
+    let client = &space.client;
+    let ruled = || client.enqueue(Ruled(1)).id("a");
+    ruled().idempotent(HOUR).await.unwrap();
+    ruled().unique(Unique::until_done()).await.unwrap();
+    ruled().unique(None).await.unwrap();
+    ruled().after(HOUR).await.unwrap();
+    client.enqueue(Ruled(2)).await.unwrap();
+    assert_eq!(log.count("a name is no rule"), 0, "{}", log.text());
+    let jobs = [Named(1), Named(2), Named(3)].map(|job| client.enqueue(job).id("b"));
+    for job in jobs {
+        assert!(!job.await.unwrap().is_duplicate(), "each is stored");
+    }
+    let warnings = log.lines("a name is no rule");
+    assert!(warnings.len() == 1 && warnings[0].contains("WARN"), "{warnings:?}");
+    assert!(warnings[0].contains("kind=\"named_only\""), "{warnings:?}");
+    assert_eq!(space.ready("q").await, 7, "three of the one name, and four of the other kind");
 }
 
 #[tokio::test]

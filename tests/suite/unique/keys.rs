@@ -18,7 +18,7 @@ async fn enqueue(space: &Space, delay: Duration) -> Result<Receipt, Error> {
     space.client.enqueue(Number(1)).after(delay).unique(rule).await
 }
 
-async fn claim(space: &Space) -> Claim {
+pub(super) async fn claim(space: &Space) -> Claim {
     let mut line = space.connection("q", "me").await;
     for lane in [Lane::Normal, Lane::Front] {
         let claimed = line.exchange(&[], Some((lane, 1)), true).await.unwrap().claimed.unwrap();
@@ -29,14 +29,14 @@ async fn claim(space: &Space) -> Claim {
     panic!("nothing is ready")
 }
 
-async fn settle(space: &Space, claim: &Claim, transition: Transition) {
+pub(super) async fn settle(space: &Space, claim: &Claim, transition: Transition) {
     let settlement = Settlement::new(claim.clone(), "me".into(), None, transition);
     let (broker, partition) = (space.client.broker(), Partition::first(queue()));
     let settled = broker.settle(&partition, DeadLimits::default(), &[settlement]).await;
     assert!(matches!(settled[0], Settled::Applied), "{settled:?}");
 }
 
-fn queue() -> QueueName {
+pub(super) fn queue() -> QueueName {
     QueueName::new("q").unwrap()
 }
 
