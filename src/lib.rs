@@ -91,11 +91,7 @@ pub mod prelude {
 }
 
 pub use poolder_client::{
-    Action, BatchEntry, BatcherHandle, BlastRadius, Budget, Bulk, BulkChange, BulkReport, Call,
-    Cast, Check, Client, Diagnosis, Drain, Enqueue, EnqueueMany, EnqueueMiddleware, EnqueueOptions,
-    Explanation, Export, ExportSums, FailureRates, Finding, FleetStatus, Flow, Import,
-    ImportReport, Inspector, JobClient, JobResult, JobWait, KeyHolder, KeyedJob, LimitsHandle,
-    Listed, Many, Matches, NamespaceMetrics, Neighbour, NewError, NodeCrash, Observed,
+    Action, BatchEntry, BatcherHandle, BlastRadius, Budget, Bulk, BulkChange, BulkReport, Call, Cast, Check, Client, Diagnosis, Drain, Enqueue, EnqueueMany, EnqueueMiddleware, EnqueueOptions, Explanation, Export, ExportSums, FailureRates, Finding, FleetStatus, Flow, Import, ImportReport, Inspector, JobClient, JobResult, JobWait, KeyHolder, KeyedJob, LimitsHandle, Listed, Many, Matches, NamespaceMetrics, Neighbour, NewError, NodeCrash, Observed, BatcherView,
     ObservedNode, ObservedQueue, One, Outgoing, PoolCall, PoolClient, PoolSet, PoolSlot, Pop, Push,
     QueueLoad, QueueMemory, QueueStatus, Repair, ServedQueue, SetCast, Severity, Why, attention,
 };

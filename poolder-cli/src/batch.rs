@@ -3,7 +3,8 @@
 
 use clap::Subcommand;
 use futures_util::future::try_join_all;
-use poolder_client::{BatcherHandle, Client};
+use poolder_client::words::{many, many_do};
+use poolder_client::{BatcherHandle, BatcherView, Client};
 use poolder_core::Error;
 use poolder_core::broker::BatcherSums;
 use serde_json::{Value, json};
@@ -22,7 +23,8 @@ const MOST: usize = 100;
 pub(crate) enum BatchVerb {
     /// Show batchers with their sums.
     Ls {
-        /// The batchers [default: each that has the name of its queue].
+        /// The batchers [default: those of living nodes, those with batches, and those that have the
+        /// name of their queue and have had entries].
         #[arg(value_name = "BATCHER")]
         batchers: Vec<Name>,
     },
@@ -96,31 +98,24 @@ fn handle(client: &Client, name: &Name) -> BatcherHandle<Value> {
     client.batcher_on(&name.queue, &name.name)
 }
 
-/// Returns true for a batcher that has ever had an entry.
-fn was_used(sums: &BatcherSums) -> bool {
-    sums.totals.pushed > 0 || sums.waiting > 0 || sums.sealed > 0
-}
-
 async fn list(client: &Client, named: &[Name]) -> Result<Report, Failure> {
-    let names = match named {
+    let sums: Vec<(Name, BatcherSums)> = match named {
         [] => {
-            let queues = client.queues().await?;
-            let name = |queue: &poolder_core::QueueName| Name {
-                queue: queue.to_string(),
-                name: queue.to_string(),
-            };
-            queues.iter().map(name).collect()
+            let named =
+                |of: BatcherView| (Name { queue: of.queue.to_string(), name: of.name }, of.sums);
+            client.batchers().await?.into_iter().map(named).collect()
         }
-        named => named.to_vec(),
+        named => {
+            let read = client.read_together(|client| async move {
+                let sums = named.iter().map(|name| {
+                    let batcher = handle(&client, name);
+                    async move { Ok::<_, Error>((name.clone(), batcher.sums().await?)) }
+                });
+                try_join_all(sums).await
+            });
+            read.await?
+        }
     };
-    // Sent together, as one pipeline.
-    let sums = try_join_all(
-        names
-            .iter()
-            .map(|name| async move { Ok::<_, Error>((name, handle(client, name).sums().await?)) }),
-    );
-    let sums: Vec<_> =
-        sums.await?.into_iter().filter(|(_, sums)| !named.is_empty() || was_used(sums)).collect();
     let mut table = Table::new(&[
         "BATCHER",
         ">GATHERING",
@@ -146,7 +141,7 @@ async fn list(client: &Client, named: &[Name]) -> Result<Report, Failure> {
     let values: Vec<Value> = sums.iter().map(|(name, sums)| as_json(name, sums)).collect();
     let report = Report::new(values).ids(sums.iter().map(|(name, _)| name));
     if table.is_empty() {
-        return Ok(report.note("no batcher of the name of its queue has had entries"));
+        return Ok(report.note("no batchers"));
     }
     Ok(report.table(table))
 }
@@ -161,7 +156,7 @@ fn as_json(name: &Name, sums: &BatcherSums) -> Value {
 async fn get(client: &Client, name: &Name) -> Result<Report, Failure> {
     let batcher = handle(client, name);
     let sums = batcher.sums().await?;
-    if !was_used(&sums) {
+    if !sums.was_used() {
         return Err(Failure::not_found(format!("batcher {name} has never had an entry"))
             .hint("a batcher on a queue of another name is written queue/name"));
     }
@@ -189,11 +184,12 @@ async fn get(client: &Client, name: &Name) -> Result<Report, Failure> {
     let mut value = as_json(name, &sums);
     value["lists"] = json!(open);
     value["batches"] = json!(sealed);
+    let sealed_batches = many(sums.sealed, "batch");
     let line = format!(
-        "{name}: {} entries wait, {} lists gather, {} batches were sealed",
-        number(sums.waiting),
-        number(sums.open),
-        number(sums.sealed)
+        "{name}: {}, {}, {sealed_batches} {} sealed",
+        many_do(sums.waiting, "entry", "wait"),
+        many_do(sums.open, "list", "gather"),
+        if sums.sealed == 1 { "was" } else { "were" },
     );
     let mut report = Report::new(value).ids(sealed.iter().map(|batch| batch.job)).line(line);
     for table in [lists, batches].into_iter().filter(|table| !table.is_empty()) {
@@ -223,7 +219,7 @@ async fn flush(
             "queue": name.queue, "batcher": name.name, "group": group, "entries": entries,
         });
         let of = if group.is_empty() { String::new() } else { format!("group {group} of ") };
-        let with = entries.map(|it| format!(" with {} entries", number(it))).unwrap_or_default();
+        let with = entries.map(|it| format!(" with {}", many(it, "entry"))).unwrap_or_default();
         return Ok(would_change(&format!("seal the list of {of}{name}{with}"), subject, name));
     }
     let sealed = handle(client, name).group(group).flush().await?;

@@ -64,11 +64,7 @@ mod state;
 #[doc(hidden)]
 pub use admin::words;
 pub use admin::{
-    Action, BlastRadius, Budget, BulkChange, BulkReport, Check, Diagnosis, Drain, Explanation,
-    Export, ExportSums, FailureRates, Finding, FleetStatus, Flow, Import, ImportReport, Inspector,
-    KeyHolder, KeyedJob, LimitsHandle, Matches, NamespaceMetrics, Neighbour, NewError, NodeCrash,
-    Observed, ObservedNode, ObservedQueue, PoolSet, QueueLoad, QueueMemory, QueueStatus, Repair,
-    ServedQueue, SetCast, Severity, Why, attention,
+    Action, BlastRadius, Budget, BulkChange, BulkReport, Check, Diagnosis, Drain, Explanation, Export, ExportSums, FailureRates, Finding, FleetStatus, Flow, Import, ImportReport, Inspector, KeyHolder, KeyedJob, LimitsHandle, Matches, NamespaceMetrics, Neighbour, NewError, NodeCrash, Observed, ObservedNode, ObservedQueue, PoolSet, QueueLoad, QueueMemory, QueueStatus, Repair, ServedQueue, SetCast, Severity, Why, attention, BatcherView,
 };
 pub use batcher::{BatchEntry, BatcherHandle, Bulk, Listed, Many, One, Pop, Push};
 pub use client::Client;

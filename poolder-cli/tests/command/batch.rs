@@ -27,9 +27,12 @@ rows                   1        3       -        -     -        -     -
 shared/points          1        1       -        -     -        -     -
 "
     );
+    // One on a queue of another name is known by its batches, when no node has it.
+    program.ok(&["batch", "flush", "shared/points"]);
+    assert_eq!(program.ok(&["batch", "ls", "-o", "ids"]), "rows\nshared/points\n");
     let shown = program.ok(&["batch", "get", "rows"]);
     assert!(
-        shown.starts_with("rows: 3 entries wait, 1 lists gather, 0 batches were sealed\n\nGROUP"),
+        shown.starts_with("rows: 3 entries wait, 1 list gathers, 0 batches were sealed\n\nGROUP"),
         "{shown}"
     );
     let waits = program.run(&["batch", "explain", "rows", "eu"]);

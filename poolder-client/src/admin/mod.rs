@@ -3,6 +3,7 @@
 mod action;
 mod attention;
 mod audit;
+mod batchers;
 mod blast_radius;
 mod bulk;
 mod check;
@@ -33,6 +34,7 @@ pub use action::Action;
 pub use attention::{
     FailureRates, NewError, Observed, ObservedNode, ObservedQueue, ServedQueue, attention,
 };
+pub use batchers::BatcherView;
 pub use blast_radius::{BlastRadius, Neighbour, NodeCrash};
 pub use bulk::BulkChange;
 pub use check::Check;

@@ -78,7 +78,8 @@ pub fn many(count: u64, noun: &str) -> String {
 }
 
 /// Returns a number with its noun and a verb: `1 job waits`, `2 jobs wait`.
-pub(crate) fn many_do(count: u64, noun: &str, verb: &str) -> String {
+#[must_use]
+pub fn many_do(count: u64, noun: &str, verb: &str) -> String {
     format!("{} {verb}{}", many(count, noun), if count == 1 { "s" } else { "" })
 }
 

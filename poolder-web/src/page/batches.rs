@@ -4,7 +4,7 @@ use axum::extract::Path;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::future::join_all;
-use poolder_client::BatcherHandle;
+use poolder_client::{BatcherHandle, BatcherView};
 use poolder_core::QueueName;
 use poolder_core::broker::{BatchState, BatcherSums, OpenBatch, SealedBatch};
 use serde_json::Value;
@@ -51,17 +51,8 @@ pub(crate) async fn batcher(
     answer(&context, page).await
 }
 
-fn was_used(sums: &BatcherSums) -> bool {
-    sums.totals.pushed > 0 || sums.waiting > 0 || sums.sealed > 0
-}
-
 async fn page(context: &Context) -> Result<CardsPage, Fault> {
     let fleet = context.shared.looks.fleet().await?;
-    // Sent together, as one pipeline.
-    let all = context.queues(&fleet.value).into_iter().map(|view| async {
-        let handle: BatcherHandle<Value> = context.shared.client.batcher(&view.queue);
-        (view.queue.as_str(), handle.sums().await)
-    });
     let columns = vec![
         Column::text("Batcher"),
         Column::number("Lists that gather"),
@@ -72,35 +63,33 @@ async fn page(context: &Context) -> Result<CardsPage, Fault> {
         Column::number("Retried"),
         Column::number("Dead"),
     ];
-    let mut table =
-        Table::new("Batchers", columns).or("No batcher of the name of its queue has had entries.");
-    let mut notes = String::new();
-    for (queue, sums) in join_all(all).await {
-        match sums {
-            Ok(sums) if was_used(&sums) => table.row([
-                Cell::text(queue)
-                    .link(context.link(&format!("/batches/{queue}/{queue}")))
-                    .class("name"),
-                Cell::count(sums.open),
-                Cell::count(sums.waiting),
-                Cell::count(sums.sealed),
-                Cell::count(sums.sealed_entries),
-                Cell::count(sums.totals.completed),
-                Cell::count(sums.totals.retried),
-                Cell::count(sums.totals.dead).class(if sums.totals.dead > 0 { "bad" } else { "" }),
-            ]),
-            Ok(_) => {}
-            Err(error) => notes += &format!(" {queue} could not be read: {error}."),
+    let mut table = Table::new("Batchers", columns).or("There are no batchers.");
+    for BatcherView { queue, name, sums, .. } in context.shared.client.batchers().await? {
+        if context.must_see(queue.as_str()).is_err() {
+            continue;
         }
+        let shown = if queue.as_str() == name { name.clone() } else { format!("{queue}/{name}") };
+        table.row([
+            Cell::text(&shown)
+                .link(context.link(&format!("/batches/{queue}/{}", encoded(&name))))
+                .class("name"),
+            Cell::count(sums.open),
+            Cell::count(sums.waiting),
+            Cell::count(sums.sealed),
+            Cell::count(sums.sealed_entries),
+            Cell::count(sums.totals.completed),
+            Cell::count(sums.totals.retried),
+            Cell::count(sums.totals.dead).class(if sums.totals.dead > 0 { "bad" } else { "" }),
+        ]);
     }
-    let about = format!("{}.{notes}", many(table.rows.len() as u64, "batcher"));
+    let about = format!("{}.", many(table.rows.len() as u64, "batcher"));
     let frame = Frame::new(context, "Batches", "/batches", Some(&fleet)).await;
-    let other = "one on a queue of another name: search for queue/name in the field below";
+    let other = "one without nodes and batches: search for queue/name in the field below";
     let mut page = CardsPage::new(frame, about, vec![Card::new("Batchers", other, table)]);
     page.ask = Some(Ask {
         path: context.link("/batches"),
         name: "name",
-        label: "Batcher on a queue of another name",
+        label: "Another batcher",
         value: String::new(),
         hint: "queue/name",
         button: "Open",
@@ -119,7 +108,7 @@ async fn one(context: &Context, queue: &str, name: &str) -> Result<CardsPage, Fa
         handle.sealed(MOST)
     );
     let (fleet, sums, open, sealed) = (fleet?, sums?, open?, sealed?);
-    if !was_used(&sums) {
+    if !sums.was_used() {
         return Err(Fault::not_found(format!("Batcher {queue}/{name} has never had an entry.")));
     }
     let path = format!("/batches/{queue}/{}", encoded(name));

@@ -1,6 +1,6 @@
 //! The state of a batcher: filling lists, sealed lists with the state of their jobs, and sums.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use redis::{Cmd, Value};
 use serde::Serialize;
@@ -15,6 +15,8 @@ use crate::job::{EntryId, Error, JobId, Lane, Partition, Timestamp};
 
 /// The number of hash fields or entries that are read in one step.
 const STEP: usize = 200;
+/// The most sealed batches whose batchers are looked for.
+const LOOKED_AT: usize = 600;
 /// The most running jobs of each lane that are read; further running jobs count as waiting.
 const MAX_RUNNING: usize = 1_000;
 
@@ -85,7 +87,26 @@ pub struct BatcherSums {
     pub now: Timestamp,
 }
 
+impl BatcherSums {
+    /// Returns true for a batcher that has ever had an entry.
+    #[must_use]
+    pub fn was_used(&self) -> bool {
+        self.totals.pushed > 0 || self.waiting > 0 || self.sealed > 0
+    }
+}
+
 impl Broker {
+    /// Returns the names of the batchers that have sealed batches in a partition whose jobs have not
+    /// ended: of the first batches, if there are very many.
+    ///
+    /// # Errors
+    /// Returns an error when the server does not answer or refuses the command.
+    pub async fn sealed_batchers(&self, partition: &Partition) -> Result<BTreeSet<String>, Error> {
+        let index = &self.keys(partition).batches;
+        let records = self.some_fields(index, LOOKED_AT, |_| true).await?;
+        Ok(records.iter().map(|(_, known)| name_of(known)).collect())
+    }
+
     /// Returns the sums of a batcher.
     ///
     /// # Errors
