@@ -6,12 +6,13 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use poolder_client::Export;
+use poolder_client::words::many;
 use poolder_core::Error;
 use poolder_core::view::KeptState;
 
 use crate::args::Common;
 use crate::failure::{Exit, Failure};
-use crate::output::{Progress, Report, number};
+use crate::output::{Progress, Report};
 
 /// The queues and jobs that are exported.
 #[derive(Debug, Args)]
@@ -96,18 +97,18 @@ pub(crate) async fn run(common: &Common, args: &ExportArgs) -> Result<Report, Fa
         Failure::from(error).if_not_found("`poolder queue ls` shows all queues")
     })?;
     let report = Report::written().note(format!(
-        "exported {} jobs and {} schedules of {} queues",
-        number(sums.jobs),
-        number(sums.schedules),
-        number(sums.queues)
+        "exported {} and {} of {}",
+        many(sums.jobs, "job"),
+        many(sums.schedules, "schedule"),
+        many(sums.queues, "queue")
     ));
     let more = [
-        (sums.ran, "ran: they are ready in the export, and run again once it is imported"),
-        (sums.batches, "stand for batches, and are left out"),
-        (sums.too_large, "are too large to be read, and are left out"),
+        (sums.ran, "that ran: ready in the export, to run again once it is imported"),
+        (sums.batches, "left out: for batches"),
+        (sums.too_large, "left out: too large to be read"),
     ];
     let some = more.into_iter().filter(|(count, _)| *count > 0);
     Ok(some.fold(report, |report, (count, what)| {
-        report.note(format!("{} jobs {what}", number(count)))
+        report.note(format!("{} {what}", many(count, "job")))
     }))
 }

@@ -1,13 +1,14 @@
 //! The commands `poolder status` and `poolder doctor`.
 
 use clap::Args;
+use poolder_client::words::many_do;
 use poolder_client::{FleetStatus, Severity};
 use serde_json::json;
 
 use crate::args::Common;
 use crate::confirm::Confirm;
 use crate::failure::{Exit, Failure};
-use crate::output::{Cell, NOTHING, Report, Table, Tone, count, duration, number, second};
+use crate::output::{Cell, NOTHING, Report, Table, Tone, count, duration, second};
 
 /// The options of the doctor.
 #[derive(Debug, Args)]
@@ -35,7 +36,7 @@ pub(crate) async fn status(common: &Common) -> Result<Report, Failure> {
             (&finding.what).into(),
         ]);
     }
-    let nodes = format!("{} nodes live", number(status.nodes));
+    let nodes = many_do(status.nodes, "node", "live");
     let report = Report::new(&status)
         .ids(status.attention.iter().map(|finding| finding.code))
         .line(nodes)

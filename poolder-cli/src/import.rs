@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use clap::Args;
+use poolder_client::words::many;
 use poolder_client::{Client, Import, ImportReport};
 use serde_json::json;
 
@@ -45,10 +46,10 @@ pub(crate) async fn run(common: &Common, args: &ImportArgs) -> Result<Report, Fa
         return Ok(would(&found));
     }
     let what = format!(
-        "import {} jobs and {} schedules of {} queues",
-        number(found.jobs),
-        number(found.schedules),
-        number(found.queues)
+        "import {} and {} of {}",
+        many(found.jobs, "job"),
+        many(found.schedules, "schedule"),
+        many(found.queues, "queue")
     );
     args.confirm.allow(found.jobs.saturating_add(found.schedules), &what).await?;
     let client = common.client().await?;
@@ -100,10 +101,10 @@ fn would(report: &ImportReport) -> Report {
     let mut value = json!(report);
     value["would"] = "import".into();
     let line = format!(
-        "this would import {} jobs and {} schedules of {} queues, but those that are there already",
-        number(report.jobs),
-        number(report.schedules),
-        number(report.queues)
+        "this would import {} and {} of {}, but those that are there already",
+        many(report.jobs, "job"),
+        many(report.schedules, "schedule"),
+        many(report.queues, "queue")
     );
     cut(Report::new(value).line(line), report)
 }
@@ -112,21 +113,21 @@ fn done(report: &ImportReport) -> Report {
     let mut value = json!(report);
     value["done"] = "imported".into();
     let line = format!(
-        "imported {} of {} jobs and {} of {} schedules, of {} queues",
+        "imported {} of {} and {} of {}, of {}",
         number(report.stored),
-        number(report.jobs),
+        many(report.jobs, "job"),
         number(report.schedules_stored),
-        number(report.schedules),
-        number(report.queues)
+        many(report.schedules, "schedule"),
+        many(report.queues, "queue")
     );
     let shown = [
-        (report.there, "jobs were there already"),
-        (report.key_is_held, "jobs were left out: another job holds their unique key"),
-        (report.no_room, "jobs were left out: 16 jobs of their id are there"),
+        (report.there, "left out: there already"),
+        (report.key_is_held, "left out: another job holds the unique key"),
+        (report.no_room, "left out: 16 jobs of the id are there"),
     ];
     let shown = shown.into_iter().filter(|(count, _)| *count > 0);
     let said = shown.fold(Report::new(value).line(line), |said, (count, what)| {
-        said.note(format!("{} {what}", number(count)))
+        said.note(format!("{} {what}", many(count, "job")))
     });
     cut(said, report)
 }

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use clap::Args;
+use poolder_client::words::many;
 use poolder_core::Error;
 use poolder_core::history::{LogId, LogPage};
 
 use crate::args::Common;
 use crate::failure::{Exit, Failure};
-use crate::output::{Report, number, write};
+use crate::output::{Report, write};
 
 /// How often new entries are looked for.
 const EVERY: Duration = Duration::from_secs(1);
@@ -56,7 +57,7 @@ pub(crate) async fn run<E>(
             last = entries.first().map(&id).or(last);
         }
     }
-    let mut note = format!("{} entries", number(page.entries.len() as u64));
+    let mut note = many(page.entries.len() as u64, "entry");
     if let Some(next) = page.next {
         note += &format!("; --before {next} goes on");
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use poolder_client::Client;
+use poolder_client::words::many;
 use poolder_core::broker::{NodeInfo, NodeOrder, NodeView};
 use poolder_core::{Error, Timestamp};
 use serde_json::json;
@@ -132,7 +133,7 @@ async fn change(
     let (verb, done) = change.words();
     let count = which.nodes.len() as u64;
     if !which.confirm.dry_run {
-        which.confirm.allow(count, &format!("{verb} {} nodes", number(count))).await?;
+        which.confirm.allow(count, &format!("{verb} {}", many(count, "node"))).await?;
     }
     let mut changes = Changes::default();
     for text in &which.nodes {

@@ -88,7 +88,11 @@ async fn list(client: &Client, queue: &str, limit: usize) -> Result<Report, Fail
         true => report.note(format!("no key of queue {queue} is held")),
         false => report.table(table),
     };
-    Ok(if more { report.note(format!("only {limit} keys are shown")) } else { report })
+    Ok(if more {
+        report.note(format!("more are held than the first {limit}, which are shown"))
+    } else {
+        report
+    })
 }
 
 async fn find(client: &Client, queue: &str, key: UniqueKey) -> Result<KeyView, Failure> {

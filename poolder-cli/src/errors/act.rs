@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use clap::Args;
+use poolder_client::words::many;
 use poolder_client::{BulkReport, Client};
 use poolder_core::history::ErrorGroup;
 use serde_json::json;
@@ -45,8 +46,8 @@ pub(super) async fn run(
         found = found.plus(&client.change_errors(group, retry, true, |_| {}).await?);
     }
     let ids: Vec<String> = named.iter().map(|group| group.id.to_string()).collect();
-    let of = format!("jobs of error {}", ids.join(", "));
-    let question = format!("{verb} {} {of}", number(found.matched));
+    let of = format!("of error {}", ids.join(", "));
+    let question = format!("{verb} {} {of}", many(found.matched, "job"));
     let report = if change.confirm.dry_run {
         let mut value = json!(found);
         (value["dry_run"], value["errors"]) = (true.into(), json!(ids));
@@ -64,7 +65,7 @@ pub(super) async fn run(
         }
         let mut value = json!(made);
         (value["done"], value["errors"]) = (done.into(), json!(ids));
-        let line = format!("{done} {} of {} {of}", number(made.changed), number(made.matched));
+        let line = format!("{done} {} of {} {of}", number(made.changed), many(made.matched, "job"));
         away(Report::new(value).ids(ids).line(line), &made)
     };
     Ok(failures.iter().fold(report, Report::failed))

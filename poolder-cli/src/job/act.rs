@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use poolder_client::words::many;
 use poolder_client::{Action, Client};
 use poolder_core::view::{Listing, Unreachable};
 use poolder_core::{Error, Handle, Timestamp};
@@ -137,7 +138,8 @@ async fn bulk(
     };
     let Selected { listing, filter, .. } = selected;
     let first = inspector.bulk(*listing, filter, action.clone()).dry_run().await?;
-    let question = format!("{} {} {listing} jobs of {queue}", change.verb(), number(first.matched));
+    let noun = format!("{listing} job");
+    let question = format!("{} {} of {queue}", change.verb(), many(first.matched, &noun));
     if jobs.confirm.dry_run {
         let mut value = json!(first);
         value["dry_run"] = true.into();
@@ -152,10 +154,10 @@ async fn bulk(
     let mut value = json!(done);
     value["done"] = change.done().into();
     let line = format!(
-        "{} {} of {} {listing} jobs of {queue}",
+        "{} {} of {} of {queue}",
         change.done(),
         number(done.changed),
-        number(done.matched)
+        many(done.matched, &noun)
     );
     let report = Report::new(value).ids([&queue]).line(line);
     let away = |report: Report, part: &Unreachable| {
@@ -171,7 +173,7 @@ async fn named(client: &Client, jobs: &Jobs, change: JobChange<'_>) -> Result<Re
     if jobs.confirm.dry_run {
         return preview(client, jobs, change).await;
     }
-    let question = format!("{} {} jobs", change.verb(), number(count));
+    let question = format!("{} {}", change.verb(), many(count, "job"));
     jobs.confirm.allow(count, &question).await?;
     let mut changes = Changes::default();
     for text in &jobs.jobs {
@@ -210,6 +212,6 @@ async fn preview(client: &Client, jobs: &Jobs, change: JobChange<'_>) -> Result<
     let report = Report::new(json!({ "dry_run": true, "matched": matched, "first": found }))
         .ids(found.iter().map(|job| &job.handle))
         .table(table(&found))
-        .note(format!("this would {} {} jobs", change.verb(), number(matched)));
+        .note(format!("this would {} {}", change.verb(), many(matched, "job")));
     Ok(failures.iter().fold(report, Report::failed))
 }

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use clap::Args;
+use poolder_client::words::many;
 use poolder_client::{Budget, Client, JobResult};
 use poolder_core::view::{Cursor, JobView, Listing, Unreachable};
 use poolder_core::{Handle, JobState};
 use serde_json::{Value, json};
 
-use super::target::{missing, resolve};
+use super::target::{missing, resolve, seen};
 use crate::failure::Failure;
 use crate::output::{Cell, NOTHING, Report, Table, Tone, cut, duration, moment, number, second};
 
@@ -103,8 +104,8 @@ async fn page(
     let (filter, after) = (page.conditions.filter(), page.cursor.as_ref());
     let found = client.inspect(&queue).find_where(listing, &filter, after, budget).await?;
     let mut note = format!(
-        "{} {listing} jobs of {queue}, looked at {} of {}",
-        number(found.jobs.len() as u64),
+        "{} of {queue}, looked at {} of {}",
+        many(found.jobs.len() as u64, &format!("{listing} job")),
         number(found.looked_at),
         number(found.of)
     );
@@ -123,9 +124,14 @@ async fn page(
 }
 
 pub(super) async fn get(client: &Client, text: &str) -> Result<Report, Failure> {
-    let handle = resolve(client, text).await?;
+    let (handle, found) = seen(client, text).await?;
     let job = client.job(&handle);
-    match job.view().await? {
+    // A job that was found by its id has been read already.
+    let view = match found {
+        Some(view) => Some(view),
+        None => job.view().await?,
+    };
+    match view {
         Some(view) => {
             let progress = job.progress().await?;
             Ok(stored(&view, progress))

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use poolder_client::{Budget, Client};
-use poolder_core::view::Listing;
+use poolder_core::view::{Filter, JobView, Listing};
 use poolder_core::{Handle, JobId, QueueName};
 
 use crate::failure::Failure;
@@ -63,42 +64,49 @@ fn is_id(text: &str) -> bool {
 
 /// Returns the handle of the job that the text names. An id alone is looked for in all queues.
 pub(super) async fn resolve(client: &Client, text: &str) -> Result<Handle, Failure> {
-    match read(text)? {
-        Written::Handle(handle) => Ok(handle),
-        Written::Id(job) => find(client, job).await,
-        Written::Prefix(queue, prefix) => begins(client, queue.as_deref(), &prefix).await,
-    }
+    seen(client, text).await.map(|(handle, _)| handle)
 }
 
-async fn find(client: &Client, job: JobId) -> Result<Handle, Failure> {
-    let sighting = client.find(job).await?;
-    let ended = sighting.ended.map(|end| Handle::new(end.partition.queue, job));
-    sighting.job.map(|view| view.handle).or(ended).ok_or_else(|| missing(&job.to_string()))
+/// Returns the handle of the job that the text names, and the job if it was read to find it.
+pub(super) async fn seen(
+    client: &Client,
+    text: &str,
+) -> Result<(Handle, Option<JobView>), Failure> {
+    let found = match read(text)? {
+        Written::Handle(handle) => return Ok((handle, None)),
+        Written::Id(job) => {
+            let sighting = client.find(job).await?;
+            let Some(view) = sighting.job else {
+                let ended = sighting.ended.map(|end| Handle::new(end.partition.queue, job));
+                return ended.map(|end| (end, None)).ok_or_else(|| missing(&job.to_string()));
+            };
+            view
+        }
+        Written::Prefix(queue, prefix) => begins(client, queue.as_deref(), &prefix).await?,
+    };
+    Ok((found.handle.clone(), Some(found)))
 }
 
 /// Finds the one job whose id begins so, among the jobs that a search of each listing looks at.
-async fn begins(client: &Client, queue: Option<&str>, prefix: &str) -> Result<Handle, Failure> {
+async fn begins(client: &Client, queue: Option<&str>, prefix: &str) -> Result<JobView, Failure> {
     let queues = match queue {
         Some(queue) => vec![QueueName::new(queue)?],
         None => client.queues().await?,
     };
-    let filter = format!("id={prefix}").parse()?;
-    let listings = [Listing::Running, Listing::Ready, Listing::Due, Listing::Dead];
-    // All searches together take as long as one.
-    let searches = (queues.len() * listings.len()).max(1);
-    let each = SEARCH / u32::try_from(searches).unwrap_or(u32::MAX);
-    let mut found = vec![];
-    for queue in &queues {
-        for listing in listings {
-            let budget = Budget::jobs(MOST).time(each);
-            found.extend(
-                client.inspect(queue).find_where(listing, &filter, None, budget).await?.jobs,
-            );
-        }
-    }
+    let filter: &Filter = &format!("id={prefix}").parse()?;
+    let read = client.read_together(|client| async move {
+        let places = queues.iter().flat_map(|queue| LISTINGS.map(|listing| (queue, listing)));
+        let search = |(queue, listing)| {
+            let queue = client.inspect(queue);
+            let budget = Budget::jobs(MOST).time(SEARCH);
+            async move { queue.find_where(listing, filter, None, budget).await }
+        };
+        try_join_all(places.map(search)).await
+    });
+    let found: Vec<JobView> = read.await?.into_iter().flat_map(|found| found.jobs).collect();
     match found.as_slice() {
         [] => Err(missing(prefix)),
-        [one] => Ok(one.handle.clone()),
+        [one] => Ok(one.clone()),
         several => {
             let ids = several.iter().take(MOST).map(|job| job.handle.to_string());
             let text = format!("several jobs have ids that begin with {prefix}");
@@ -107,7 +115,9 @@ async fn begins(client: &Client, queue: Option<&str>, prefix: &str) -> Result<Ha
     }
 }
 
-/// The time of the search for the beginning of an id.
+/// The listings in which the beginning of an id is searched.
+const LISTINGS: [Listing; 4] = [Listing::Running, Listing::Ready, Listing::Due, Listing::Dead];
+/// The time of the search for the beginning of an id, in all listings together.
 const SEARCH: Duration = Duration::from_millis(200);
 /// The most jobs of one listing among which the beginning of an id is ambiguous.
 const MOST: usize = 5;

@@ -1,5 +1,6 @@
 //! The commands that change queues: pause, resume, resize, drain and purge.
 
+use poolder_client::words::many;
 use poolder_client::{Client, Inspector};
 use poolder_core::view::JobView;
 use poolder_core::{Error, QueueName};
@@ -10,7 +11,7 @@ use crate::confirm::Confirm;
 use crate::failure::Failure;
 use crate::job;
 use crate::many::{Changes, would_change};
-use crate::output::{Report, number};
+use crate::output::Report;
 
 /// The number of jobs that a dry run shows.
 const SHOWN: usize = 10;
@@ -68,7 +69,7 @@ pub(super) async fn resize(
 ) -> Result<Report, Failure> {
     let pool = client.pool::<()>(queue);
     let before = pool.view().await.map_err(no_pool)?.size;
-    let change = format!("{queue} from {before} to {slots} slots");
+    let change = format!("{queue} from {before} to {}", many(slots.into(), "slot"));
     let mut value = json!({ "queue": queue, "before": before, "slots": slots });
     if confirm.dry_run {
         return Ok(would_change(&format!("resize {change}"), value, queue));
@@ -95,8 +96,9 @@ pub(super) enum Deletion {
 }
 
 impl Deletion {
-    fn which(self) -> &'static str {
-        if self == Self::Drain { "waiting" } else { "dead" }
+    /// Returns the name of one of the jobs.
+    fn noun(self) -> &'static str {
+        if self == Self::Drain { "waiting job" } else { "dead job" }
     }
 
     /// Returns how many jobs of a queue would be deleted.
@@ -162,7 +164,7 @@ pub(super) async fn delete(
         return Err(failures.remove(0));
     }
     let names: Vec<&str> = known.iter().map(QueueName::as_str).collect();
-    let what = format!("{} {} jobs of {}", number(count), deletion.which(), names.join(", "));
+    let what = format!("{} of {}", many(count, deletion.noun()), names.join(", "));
     let report = match queues.confirm.dry_run {
         true => {
             preview(client, &known, deletion, count).await?.note(format!("{what} would be deleted"))
@@ -204,8 +206,7 @@ async fn delete_all(
             Ok(deleted) => {
                 changed = changed.saturating_add(deleted);
                 each.push(json!({ "queue": queue, "changed": deleted }));
-                let which = deletion.which();
-                lines.push(format!("deleted {} {which} jobs of {queue}", number(deleted)));
+                lines.push(format!("deleted {} of {queue}", many(deleted, deletion.noun())));
             }
             Err(error) => failures.push(error.into()),
         }

@@ -1,6 +1,6 @@
 //! The commands that show schedules and their ticks: list, get and preview.
 
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::{try_join_all, try_join3};
 use poolder_client::Client;
 use poolder_core::broker::ScheduleInfo;
 use poolder_core::view::{LeaderView, to_json};
@@ -21,20 +21,20 @@ pub(super) async fn list(common: &Common, queue: Option<&str>) -> Result<Report,
     let mut table = Table::new(&HEADS);
     let (mut values, mut names) = (vec![], vec![]);
     let (mut leaders, mut notes) = (String::new(), vec![]);
-    // The queues are read together.
-    let read = queues.into_iter().map(|queue| {
-        let client = &client;
-        async move {
-            let schedules = client.schedules(&queue);
-            let (all, count) = try_join(schedules.list(), schedules.count()).await?;
-            let leader = match all.is_empty() {
-                true => None,
-                false => client.inspect(&queue).overview().await?.state.leader,
-            };
-            Ok::<_, Error>((queue, all, count, leader))
-        }
+    let read = client.read_together(|client| async move {
+        let of_queue = |queue: String| {
+            let client = &client;
+            async move {
+                let schedules = client.schedules(&queue);
+                let leader = async { Ok(client.inspect(&queue).overview().await?.state.leader) };
+                let read = try_join3(schedules.list(), schedules.count(), leader);
+                let (all, count, leader) = read.await?;
+                Ok::<_, Error>((queue, all, count, leader))
+            }
+        };
+        try_join_all(queues.into_iter().map(of_queue)).await
     });
-    for (queue, all, count, leader) in try_join_all(read).await? {
+    for (queue, all, count, leader) in read.await? {
         if count > all.len() as u64 {
             // The schedules have changed between the two calls, or a newer version of Poolder has
             // stored some of them.

@@ -1,6 +1,7 @@
 //! The commands that change schedules of a queue, one or several: pause, resume, remove and run.
 
 use poolder_client::Schedules;
+use poolder_client::words::many;
 use poolder_core::broker::ScheduleInfo;
 use serde_json::{Value, json};
 
@@ -9,7 +10,7 @@ use super::act::{advised, changed, missing};
 use crate::args::Common;
 use crate::failure::Failure;
 use crate::many::Changes;
-use crate::output::{Report, number};
+use crate::output::Report;
 
 /// A change of a schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +93,8 @@ pub(super) async fn run(common: &Common, targets: &Targets, verb: Verb) -> Resul
     let count = names.len() as u64;
     let is_gentle = matches!(verb, Verb::Pause | Verb::Resume);
     if !targets.confirm.dry_run && !is_gentle {
-        let question = format!("{} {} schedules of queue {queue}", verb.words(), number(count));
+        let all = many(count, "schedule");
+        let question = format!("{} {all} of queue {queue}", verb.words());
         targets.confirm.allow(count, &question).await?;
     }
     let mut changes = Changes::default();

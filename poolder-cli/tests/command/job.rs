@@ -98,7 +98,7 @@ async fn jobs_are_run_now_rescheduled_cancelled_and_removed() {
     assert!(program.fails(1, &["job", "kill", &ids[2]]).contains("dead already"));
     program.ok(&["dead", "retry", &ids[2]]);
     let all = ["job", "kill", "--queue", "q", "--all", "--state", "ready"];
-    assert_eq!(program.ok(&all), "buried 1 of 1 ready jobs of q\n");
+    assert_eq!(program.ok(&all), "buried 1 of 1 ready job of q\n");
     program.fails(2, &["job", "kill", "--queue", "q", "--all", "--state", "running"]);
 
     program.ok(&["job", "run-now", &ids[0]]);

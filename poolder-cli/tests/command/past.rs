@@ -67,13 +67,13 @@ async fn errors_are_grouped_and_attempts_are_counted() {
     .await;
     node.stop().await;
     let done = program.ok(&["error", "bury", id.trim()]);
-    assert_eq!(done, format!("buried 1 of 1 jobs of error {}\n", id.trim()));
+    assert_eq!(done, format!("buried 1 of 1 job of error {}\n", id.trim()));
     let view = client.inspect("q").overview().await.unwrap();
     assert_eq!((view.retrying, view.due, view.dead), (0, 0, 1));
     program.fails(3, &["error", "bury", "ffffffffffffffff0"]);
     let several = program.run(&["error", "retry", id.trim(), "ffffffffffffffff0", "--dry-run"]);
     assert_eq!(several.code, Some(3), "{}", several.err);
-    assert!(several.err.contains("this would retry 1 jobs of error"), "{}", several.err);
+    assert!(several.err.contains("this would retry 1 job of error"), "{}", several.err);
     program.fails(3, &["error", "get", "ffffffffffffffff0"]);
     program.fails(2, &["history", "--since", "soon"]);
 }

@@ -103,7 +103,7 @@ async fn all_jobs_that_satisfy_conditions_are_changed_after_a_confirmation() {
     let some = ["--queue", "q", "--all", "--where", "payload=3"];
     assert_eq!(
         program.ok(&[&["dead", "rm"][..], &some].concat()),
-        "removed 1 of 1 dead jobs of q\n"
+        "removed 1 of 1 dead job of q\n"
     );
     let all = ["dead", "retry", "--queue", "q", "--all"];
     let said = program.fails(5, &all);

@@ -42,7 +42,7 @@ async fn queues_are_exported_to_a_file_and_imported_into_another_namespace() {
     let path = file(&from, "all.ndjson");
     let path = path.to_str().unwrap();
     let exported = from.run(&["export", "q", "--file", path]);
-    assert_eq!(exported.said(), ("", "exported 3 jobs and 1 schedules of 1 queues\n"));
+    assert_eq!(exported.said(), ("", "exported 3 jobs and 1 schedule of 1 queue\n"));
     from.fails(2, &["export", "--file", path]);
     from.fails(3, &["export", "none"]);
     // Standard output has the same lines, in whatever form the output was asked for.
@@ -55,14 +55,14 @@ async fn queues_are_exported_to_a_file_and_imported_into_another_namespace() {
 
     let before = to.digest();
     let dry = to.run(&["import", path, "--dry-run"]);
-    let would = "this would import 3 jobs and 1 schedules of 1 queues, but those that are there \
+    let would = "this would import 3 jobs and 1 schedule of 1 queue, but those that are there \
                  already\n";
     assert_eq!(dry.said(), (would, ""));
     let said = to.fails(5, &["import", path]);
-    assert!(said.contains("import 3 jobs and 1 schedules of 1 queues\nhint: add --yes"), "{said}");
+    assert!(said.contains("import 3 jobs and 1 schedule of 1 queue\nhint: add --yes"), "{said}");
     assert_eq!(to.digest(), before);
     let done = to.run(&["import", path, "--yes", "--actor", "ann"]);
-    assert_eq!(done.said(), ("imported 3 of 3 jobs and 1 of 1 schedules, of 1 queues\n", ""));
+    assert_eq!(done.said(), ("imported 3 of 3 jobs and 1 of 1 schedule, of 1 queue\n", ""));
     let view = to.client().inspect("q").overview().await.unwrap();
     assert_eq!((view.ready(), view.due, view.dead), (1, 1, 1));
     assert!(view.paused.is_some());
@@ -89,7 +89,7 @@ async fn an_import_from_a_pipe_a_file_that_was_cut_off_and_lines_that_are_wrong(
     assert_eq!(part.code, Some(6), "{}", part.err);
     assert!(part.err.contains("the export was cut off behind line"), "{}", part.err);
     let whole = pipe(&to, &["--yes"], &text);
-    assert!(whole.said().1.contains("jobs were there already"), "{}", whole.err);
+    assert!(whole.said().1.contains("jobs left out: there already"), "{}", whole.err);
     assert_eq!(to.client().inspect("q").overview().await.unwrap().ready(), 4);
 
     // A line that is wrong: nothing of a file is stored.

@@ -21,7 +21,7 @@ async fn keys_are_listed_looked_up_and_released() {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     let limited = program.run(&["unique", "ls", "q", "--limit", "0"]);
-    assert!(limited.err.contains("only 0 keys are shown"), "{}", limited.err);
+    assert!(limited.err.contains("more are held than the first 0"), "{}", limited.err);
     let held = program.json(&["unique", "get", "q", key]);
     assert_eq!(held["behind"], second.job.to_string());
     let id = program.ok(&["unique", "get", "q", key, "-o", "ids"]);

@@ -7,6 +7,7 @@ use poolder_core::{Error, Partition, QueueName, Timestamp};
 use serde::Serialize;
 
 use crate::admin::action::Action;
+use crate::admin::words::many;
 use crate::client::Client;
 use crate::state::audit::{Begun, Change};
 
@@ -133,8 +134,8 @@ impl BulkReport {
         let left = self.unreachable.iter().map(|it| format!("{}: {}", it.partition, it.why));
         let left: Vec<String> = left.collect();
         Err(Error::refused(format!(
-            "{} jobs were changed; repeat it when these partitions can be read: {}",
-            self.changed,
+            "{} changed; repeat it when these partitions can be read: {}",
+            many(self.changed, "job"),
             left.join("; ")
         )))
     }

@@ -8,6 +8,7 @@ use poolder_core::{Error, ErrorKind, Partition, QueueName};
 
 use super::line::{Head, Line, QueueLine, ScheduleLine, VERSION};
 use super::report::ImportReport;
+use crate::admin::words::many;
 use crate::client::Client;
 use crate::state::audit::{Begun, Change};
 
@@ -240,7 +241,10 @@ impl Import {
                 0 => format!(
                     "queue {queue} has no addressed slots here: start a node that serves it"
                 ),
-                _ => format!("pool {queue} has {slots} slots here: resize it first"),
+                _ => {
+                    let slots = many(slots.into(), "slot");
+                    format!("pool {queue} has {slots} here: resize it first")
+                }
             };
             return Err(Error::invalid(format!("the job belongs to slot {index}, and {what}")));
         }
