@@ -24,7 +24,7 @@ pub(crate) fn draw(profile: Profile, seed: u64, faults: u64, span: Duration) -> 
                 let ways = [FailOver::Ordered, FailOver::Killed, FailOver::Paused];
                 Fault::FailOver(random.pick(&ways))
             }
-            (2 | 3 | 5..8 | 9, Profile::Cluster) => {
+            (2 | 3 | 5..=7 | 9, Profile::Cluster) => {
                 let which = if random.percent(85) { LIMITED } else { ROSTER };
                 Fault::Cluster(Upheaval::Move { which, to: random.between(0, 1) })
             }
