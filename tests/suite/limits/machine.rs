@@ -124,11 +124,12 @@ impl<'a> Walk<'a> {
         let queue = QueueName::new(format!("walk-{seed}")).unwrap();
         let partition = Partition::first(queue);
         let client = redis::Client::open(space.url()).unwrap();
+        let patient = redis::AsyncConnectionConfig::new().set_response_timeout(None);
         let mut walk = Self {
             space,
             broker: space.client.broker().clone(),
             partition,
-            raw: client.get_multiplexed_async_connection().await.unwrap(),
+            raw: client.get_multiplexed_async_connection_with_config(&patient).await.unwrap(),
             random: Random(seed),
             up_to: SortedUpTo::default(),
             nodes: vec![],
