@@ -27,7 +27,8 @@ pub(super) fn all() -> Vec<Row> {
         (1, 20_000, "drain-1", 3.2),
         (8, 100_000, "plain-drain-8", 3.6),
         (16, 100_000, "plain-drain-16", 4.0),
-        (64, 200_000, "drain-64", 5.0),
+        // On Valkey; on Redis, whose scripts cost less, 5.
+        (64, 200_000, "drain-64", 6.0),
     ] {
         if plain.starts_with("plain") {
             let title = format!("drain, concurrency {slots}");
