@@ -12,6 +12,10 @@ use crate::cargo;
 /// Compiler flags of the mutated build.
 pub(crate) const MUTATIONS: &str = "--cfg poolder_mutations";
 
+/// The directory of the mutated builds, so that switching between them and the usual ones does not
+/// rebuild everything.
+pub(crate) const MUTATIONS_DIR: &str = "target/mutations";
+
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let mutated = arguments.before.iter().any(|word| word == "--mutations");
     let mut command = command(&arguments.before, mutated);
@@ -42,9 +46,7 @@ fn command(words: &[OsString], mutated: bool) -> Command {
     let mut command = cargo::cargo();
     command.args(["run", "--quiet", "--locked", "--manifest-path", "torture/Cargo.toml"]);
     if mutated {
-        // A separate target directory, so that switching between both builds does not rebuild
-        // everything.
-        command.args(["--target-dir", "torture/target/mutations"]).env("RUSTFLAGS", MUTATIONS);
+        command.args(["--target-dir", MUTATIONS_DIR]).env("RUSTFLAGS", MUTATIONS);
     }
     command.arg("--").args(words);
     command

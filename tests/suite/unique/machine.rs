@@ -396,6 +396,8 @@ impl Walk {
 async fn keys_of_unique_jobs_are_held_as_their_rules_say() {
     let walks = std::env::var("POOLDER_UNIQUE_WALKS").ok().and_then(|text| text.parse().ok());
     for seed in 0..walks.unwrap_or(8) {
+        // Shown when the walk fails.
+        println!("walk {seed}");
         let mut walk = Walk::begin(seed).await;
         for _ in 0..150 {
             walk.step().await;
