@@ -109,8 +109,8 @@ pub(crate) async fn is_drained(places: &Places, namespace: &str) -> Result<bool,
     ask.await.map_err(|error| error.to_string())
 }
 
-/// Returns true when the roster lists exactly these processes, and every consumer, member and permit
-/// to wait belongs to one of them.
+/// Returns true when the roster lists exactly these processes, and every consumer belongs to one of
+/// them.
 pub(crate) async fn is_tidy(
     places: &Places,
     namespace: &str,
@@ -130,11 +130,8 @@ pub(crate) async fn is_tidy(
                 let found = consumers(&mut redis, &keys.of(&format!("ready:{lane}"))).await;
                 tidy &= found.iter().all(|name| roster.contains(name));
             }
-            // The permits of dead nodes to wait end by themselves, and living nodes remove them.
-            for names in ["members", "waiting"] {
-                let names: Vec<String> = redis.zrange(keys.of(names), 0, -1).await?;
-                tidy &= names.iter().all(|name| roster.contains(name));
-            }
+            let members: Vec<String> = redis.zrange(keys.of("members"), 0, -1).await?;
+            tidy &= members.iter().all(|name| roster.contains(name));
         }
         Ok::<bool, redis::RedisError>(tidy)
     };

@@ -152,7 +152,7 @@ impl Check<'_> {
             Rule::Window => {
                 let Some(stored) = job.stored else { return };
                 let over = stored + millis(WINDOW) + CLOCK_SLACK;
-                if self.clock.jumped(stored, sent.from) {
+                if self.clock.jumped(stored, sent.to) {
                     return;
                 }
                 ("held after its window", Some(over))
