@@ -346,12 +346,25 @@ fn is_receipt(rest: &str) -> bool {
     rest.starts_with("sent:") || rest.starts_with("batch:token:")
 }
 
-/// Returns true for keys of a partition that may stay, each of bounded size: after a resize also the
-/// slots beyond the size of the pool. Open and sealed
-/// batches, schedules and leaders must be gone; the only field of the schedules' state is the count
-/// of revisions.
+/// The keys of a partition that may stay, each of bounded size: after a resize also the slots beyond
+/// the size of the pool; the permits to wait of nodes that were killed a moment before the end, which
+/// the next node that asks for one removes.
+const KEPT: [&str; 9] = [
+    "stats",
+    "lease",
+    "meta",
+    "dead",
+    "dead:bodies",
+    "schedules:state",
+    "retired",
+    "waiting",
+    "resting",
+];
+
+/// Returns true for keys of a partition that may stay. Open and sealed batches, schedules and leaders
+/// must be gone; the only field of the schedules' state is the count of revisions.
 fn is_kept(rest: &str) -> bool {
-    ["stats", "lease", "meta", "dead", "dead:bodies", "schedules:state", "retired"].contains(&rest)
+    KEPT.contains(&rest)
         || rest.starts_with("batch:about:")
         || LANES.iter().any(|lane| rest.strip_prefix("ready:") == Some(lane))
 }

@@ -73,8 +73,7 @@ pub(crate) async fn unique(asked: Storm) -> Result<bool, String> {
     let (seed, span) = asked.draw();
     let replicas = u32::from(asked.profile != Profile::Standalone);
     let uniques = Uniques { replicas, ..Uniques::of(3, 4, asked.jobs, span) };
-    // Permits of dead nodes to wait are removed while nodes ask for permits.
-    let beside = Beside { uniques: Some(uniques), permits: 1, ..Beside::default() };
+    let beside = Beside { uniques: Some(uniques), ..Beside::default() };
     let plan = uniques::draw(asked.profile, seed, asked.faults, span);
     let usual = setup("unique", &asked, (seed, span), plan, 6);
     begin("unique", &Setup { profile: asked.profile, beside, ..usual }, asked.keep).await
