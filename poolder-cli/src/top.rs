@@ -71,10 +71,10 @@ pub(crate) async fn run(common: &Common) -> Result<Report, Failure> {
             Effect::Quit => break,
             // A look of the same things begins at once as well, to show the change.
             Effect::Look => drop(want.send(app.wanted())),
-            Effect::Do(action) => {
+            Effect::Do(made) => {
                 let (client, actions) = (client.clone(), actions.clone());
                 tokio::spawn(async move {
-                    let result = act::run(&client, &action).await;
+                    let result = act::run(&client, &made).await;
                     let _ = actions.send(result).await;
                 });
             }

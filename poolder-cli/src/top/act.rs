@@ -1,9 +1,11 @@
 //! The actions behind the keys.
 
 use poolder_client::Client;
+use poolder_client::words::many;
 use poolder_core::history::ErrorId;
 use poolder_core::{Error, Handle};
 
+use super::view::Subject;
 use crate::output::number;
 
 /// A change that a key makes.
@@ -39,9 +41,55 @@ pub(super) enum Action {
 }
 
 impl Action {
+    /// Returns the change of a subject that this letter stands for, if it stands for one.
+    pub(super) fn of(letter: char, subject: Subject) -> Option<Self> {
+        Some(match (letter, subject) {
+            ('p', Subject::Queue(queue)) => Self::Pause(queue),
+            ('r', Subject::Queue(queue)) => Self::Resume(queue),
+            ('D', Subject::Queue(queue)) => Self::Drain(queue),
+            ('P', Subject::Queue(queue)) => Self::Purge(queue),
+            ('r', Subject::Job(handle)) => Self::RunNow(handle),
+            ('C', Subject::Job(handle)) => Self::Cancel(handle),
+            ('K', Subject::Job(handle)) => Self::Bury(handle),
+            ('X', Subject::Job(handle)) => Self::Remove(handle),
+            ('R', Subject::Error(id)) => Self::RetryError(id),
+            ('B', Subject::Error(id)) => Self::BuryError(id),
+            ('Q', Subject::Node(node)) => Self::QuietNode(node),
+            ('r', Subject::Node(node)) => Self::ResumeNode(node),
+            ('S', Subject::Node(node)) => Self::StopNode(node),
+            ('p', Subject::Schedule { queue, name }) => Self::PauseSchedule { queue, name },
+            ('r', Subject::Schedule { queue, name }) => Self::ResumeSchedule { queue, name },
+            ('e', Subject::Schedule { queue, name }) => Self::RunSchedule { queue, name },
+            _ => return None,
+        })
+    }
+
+    /// Returns the words for the change of several subjects: what is to be done, what was done, and
+    /// the name of the subjects.
+    fn words(&self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Pause(_) => ("Pause", "paused", "queue"),
+            Self::Resume(_) => ("Resume", "resumed", "queue"),
+            Self::Drain(_) => ("Delete all waiting jobs of", "drained", "queue"),
+            Self::Purge(_) => ("Delete all dead jobs of", "purged", "queue"),
+            Self::RunNow(_) => ("Run or revive", "made ready", "job"),
+            Self::Cancel(_) => ("Cancel", "cancelled", "job"),
+            Self::Bury(_) => ("Bury", "buried", "job"),
+            Self::Remove(_) => ("Remove", "removed", "job"),
+            Self::RetryError(_) => ("Retry all jobs of", "retried", "error"),
+            Self::BuryError(_) => ("Bury the waiting jobs of", "buried", "error"),
+            Self::QuietNode(_) => ("Quiet", "quieted", "node"),
+            Self::ResumeNode(_) => ("Resume", "resumed", "node"),
+            Self::StopNode(_) => ("Stop", "stopped", "node"),
+            Self::PauseSchedule { .. } => ("Pause", "paused", "schedule"),
+            Self::ResumeSchedule { .. } => ("Resume", "resumed", "schedule"),
+            Self::RunSchedule { .. } => ("Enqueue once the jobs of", "enqueued", "schedule"),
+        }
+    }
+
     /// Returns the question before the action, and the answer that goes on; `None` for an action
     /// that needs no question.
-    pub(super) fn question(&self) -> Option<(String, String)> {
+    fn question(&self) -> Option<(String, String)> {
         match self {
             Self::Drain(queue) => Some((
                 format!("Delete all waiting jobs of {queue}? Type the name of the queue:"),
@@ -75,8 +123,42 @@ impl Action {
     }
 }
 
-/// Makes the change. Returns a line about it.
-pub(super) async fn run(client: &Client, action: &Action) -> Result<String, Error> {
+/// Returns the question before these changes, which are of one sort, and the answer that goes on.
+/// That of several subjects is asked in any case, and answered with their number.
+pub(super) fn question(actions: &[Action]) -> Option<(String, String)> {
+    match actions {
+        [] => None,
+        [one] => one.question(),
+        [first, ..] => {
+            let (verb, _, subject) = first.words();
+            let subjects = many(actions.len() as u64, subject);
+            Some((format!("{verb} {subjects}? Type their number:"), actions.len().to_string()))
+        }
+    }
+}
+
+/// Makes the changes. Returns a line about them, or about the first that was not made.
+pub(super) async fn run(client: &Client, actions: &[Action]) -> Result<String, String> {
+    if let [action] = actions {
+        return one(client, action).await.map_err(|error| error.to_string());
+    }
+    let (mut made, mut refused) = (0, None);
+    for action in actions {
+        match one(client, action).await {
+            Ok(_) => made += 1,
+            Err(error) => refused = refused.or(Some(error)),
+        }
+    }
+    let (_, done, subject) = actions.first().map_or(("", "", ""), Action::words);
+    let subjects = many(actions.len() as u64, subject);
+    match refused {
+        None => Ok(format!("{done} {subjects}")),
+        Some(error) => Err(format!("{done} {} of {subjects}: {error}", number(made))),
+    }
+}
+
+/// Makes a change. Returns a line about it.
+async fn one(client: &Client, action: &Action) -> Result<String, Error> {
     Ok(match action {
         Action::Pause(queue) => match client.pause(queue).await? {
             true => format!("paused {queue}"),
@@ -88,11 +170,11 @@ pub(super) async fn run(client: &Client, action: &Action) -> Result<String, Erro
         },
         Action::Drain(queue) => {
             let deleted = client.inspect(queue).drain().await?;
-            format!("deleted {} waiting jobs of {queue}", number(deleted))
+            format!("deleted {} of {queue}", many(deleted, "waiting job"))
         }
         Action::Purge(queue) => {
             let deleted = client.inspect(queue).purge_dead().await?;
-            format!("deleted {} dead jobs of {queue}", number(deleted))
+            format!("deleted {} of {queue}", many(deleted, "dead job"))
         }
         Action::RunNow(handle) => {
             client.job(handle).run_now().await?;
@@ -150,5 +232,5 @@ async fn of_group(client: &Client, id: ErrorId, retry: bool) -> Result<String, E
         false => client.bury_errors(group).await?,
     };
     let done = if retry { "retried" } else { "buried" };
-    Ok(format!("{done} {} jobs of error {id}", number(report.changed)))
+    Ok(format!("{done} {} of error {id}", many(report.changed, "job")))
 }

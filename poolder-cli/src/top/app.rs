@@ -3,10 +3,9 @@
 mod shown;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use poolder_core::Error;
 use poolder_core::view::{Cursor, Listing};
 
-use super::act::Action;
+use super::act::{Action, question};
 use super::view::{Overlay, Sample, Subject, Tab, Wanted, next_listing};
 use crate::output::{Cell, Tone};
 
@@ -20,7 +19,7 @@ pub(super) enum Effect {
     Quit,
     /// Other things are wanted, or the same ones at once.
     Look,
-    Do(Action),
+    Do(Vec<Action>),
 }
 
 /// The state of the screen.
@@ -38,10 +37,12 @@ pub(super) struct App {
     /// The row that is chosen, which keeps its place in a list that changes, and its index.
     chosen: Option<Subject>,
     index: usize,
+    /// The rows that the next action changes, where it is not the chosen one.
+    marked: Vec<Subject>,
     filter: String,
     is_filtering: bool,
     overlay: Option<Overlay>,
-    asked: Option<(Action, String)>,
+    asked: Option<(Vec<Action>, String)>,
     message: Option<Cell>,
     sample: Sample,
 }
@@ -58,6 +59,7 @@ impl App {
             opened: None,
             chosen: None,
             index: 0,
+            marked: vec![],
             filter: String::new(),
             is_filtering: false,
             overlay: None,
@@ -85,10 +87,10 @@ impl App {
     }
 
     /// Shows the end of an action.
-    pub(super) fn tell(&mut self, result: Result<String, Error>) {
+    pub(super) fn tell(&mut self, result: Result<String, String>) {
         self.message = Some(match result {
             Ok(text) => Cell::new(text).tone(Tone::Good),
-            Err(error) => Cell::new(error.to_string()).tone(Tone::Bad),
+            Err(why) => Cell::new(why).tone(Tone::Bad),
         });
     }
 
@@ -138,6 +140,8 @@ impl App {
             KeyCode::Char('h') => self.page_before(),
             KeyCode::Enter => self.open(),
             KeyCode::Esc => self.back(),
+            KeyCode::Char('x') => self.mark(),
+            KeyCode::Char('A') => self.mark_all(),
             KeyCode::Char(letter) => self.act(letter),
             _ => Effect::Nothing,
         }
@@ -149,7 +153,7 @@ impl App {
             KeyCode::Enter => {
                 let asked = self.asked.take();
                 return match asked.filter(|(_, expected)| *expected == answer) {
-                    Some((action, _)) => Effect::Do(action),
+                    Some((actions, _)) => self.make(actions),
                     None => {
                         self.message = Some(Cell::new("nothing was changed").tone(Tone::Warning));
                         Effect::Nothing
@@ -202,6 +206,7 @@ impl App {
 
     fn first_page(&mut self) -> Effect {
         (self.index, self.chosen, self.opened, self.after) = (0, None, None, None);
+        self.marked.clear();
         self.pages.clear();
         Effect::Look
     }
@@ -210,6 +215,7 @@ impl App {
         let next = self.rows().and_then(|rows| rows.next.clone());
         let Some(next) = next else { return Effect::Nothing };
         self.pages.push(self.after.replace(next));
+        self.marked.clear();
         (self.index, self.chosen, self.opened) = (0, None, None);
         Effect::Look
     }
@@ -217,6 +223,7 @@ impl App {
     fn page_before(&mut self) -> Effect {
         let Some(before) = self.pages.pop() else { return Effect::Nothing };
         self.after = before;
+        self.marked.clear();
         (self.index, self.chosen, self.opened) = (0, None, None);
         Effect::Look
     }
@@ -229,6 +236,26 @@ impl App {
             self.opened.clone_from(&self.chosen);
             return Effect::Look;
         }
+        Effect::Nothing
+    }
+
+    /// Marks the chosen row, or no longer, and goes on to the next.
+    fn mark(&mut self) -> Effect {
+        let Some(subject) = self.subject().filter(|one| *one != Subject::Part) else {
+            return Effect::Nothing;
+        };
+        match self.marked.iter().position(|one| *one == subject) {
+            Some(place) => drop(self.marked.remove(place)),
+            None => self.marked.push(subject),
+        }
+        self.choose(self.index().saturating_add(1))
+    }
+
+    /// Marks all rows that are shown, or none when all are marked.
+    fn mark_all(&mut self) -> Effect {
+        let mut shown = self.visible().1;
+        shown.retain(|one| *one != Subject::Part);
+        self.marked = if self.marked().len() == shown.len() { vec![] } else { shown };
         Effect::Nothing
     }
 
@@ -253,6 +280,10 @@ impl App {
             self.filter.clear();
             return Effect::Nothing;
         }
+        if !self.marked.is_empty() {
+            self.marked.clear();
+            return Effect::Nothing;
+        }
         match self.tab {
             _ if self.opened.is_some() => {
                 self.opened = None;
@@ -264,45 +295,34 @@ impl App {
         }
     }
 
-    /// Handles the letters that act on the chosen row.
+    /// Handles the letters that act on the marked rows, or on the chosen one.
     fn act(&mut self, letter: char) -> Effect {
         let subject = match self.tab {
             Tab::Queue => self.shown_queue().map(Subject::Queue),
             _ => self.subject(),
         };
-        let action = match (letter, subject) {
-            ('s', _) if self.tab == Tab::Jobs => {
-                self.listing = next_listing(self.listing);
-                return self.first_page();
-            }
-            ('p', Some(Subject::Queue(queue))) => Action::Pause(queue),
-            ('r', Some(Subject::Queue(queue))) => Action::Resume(queue),
-            ('D', Some(Subject::Queue(queue))) => Action::Drain(queue),
-            ('P', Some(Subject::Queue(queue))) => Action::Purge(queue),
-            ('r', Some(Subject::Job(handle))) => Action::RunNow(handle),
-            ('C', Some(Subject::Job(handle))) => Action::Cancel(handle),
-            ('K', Some(Subject::Job(handle))) => Action::Bury(handle),
-            ('X', Some(Subject::Job(handle))) => Action::Remove(handle),
-            ('R', Some(Subject::Error(id))) => Action::RetryError(id),
-            ('B', Some(Subject::Error(id))) => Action::BuryError(id),
-            ('Q', Some(Subject::Node(node))) => Action::QuietNode(node),
-            ('r', Some(Subject::Node(node))) => Action::ResumeNode(node),
-            ('S', Some(Subject::Node(node))) => Action::StopNode(node),
-            ('p', Some(Subject::Schedule { queue, name })) => Action::PauseSchedule { queue, name },
-            ('r', Some(Subject::Schedule { queue, name })) => {
-                Action::ResumeSchedule { queue, name }
-            }
-            ('e', Some(Subject::Schedule { queue, name })) => Action::RunSchedule { queue, name },
-            _ => return Effect::Nothing,
-        };
-        match action.question() {
-            None => Effect::Do(action),
+        if letter == 's' && self.tab == Tab::Jobs {
+            self.listing = next_listing(self.listing);
+            return self.first_page();
+        }
+        let marked = self.marked();
+        let subjects = if marked.is_empty() { Vec::from_iter(subject) } else { marked };
+        let action = |subject| Action::of(letter, subject);
+        let actions: Vec<Action> = subjects.into_iter().filter_map(action).collect();
+        match question(&actions) {
+            None if actions.is_empty() => Effect::Nothing,
+            None => self.make(actions),
             Some((text, expected)) => {
-                self.asked = Some((action, expected));
+                self.asked = Some((actions, expected));
                 self.overlay = Some(Overlay::Question { text, answer: String::new() });
                 Effect::Nothing
             }
         }
+    }
+
+    fn make(&mut self, actions: Vec<Action>) -> Effect {
+        self.marked.clear();
+        Effect::Do(actions)
     }
 }
 

@@ -21,6 +21,7 @@ const HELP: &str = "\
 j k, ↑ ↓          other rows         Esc    back
 PgUp PgDn, g G    far, first, last   /      filter the rows
 h l               pages of jobs      q      quit
+x                 choose the row     A      choose all rows, or none
 
 Queues     p pause   r resume
            D drain: delete what waits   P purge: delete the dead
@@ -30,7 +31,8 @@ Errors     R retry all jobs of the error   B bury those that wait
 Schedules  p pause   r resume   e enqueue its job once
 Nodes      Q take no more jobs   r take jobs again   S stop
 
-Keys in upper case are dangerous, and ask first.";
+Other keys in upper case are dangerous, and ask first. So does any
+change of several chosen rows.";
 
 /// Draws the whole screen.
 pub(super) fn screen(frame: &mut Frame<'_>, view: &View, coloured: bool) {
@@ -53,14 +55,14 @@ pub(super) fn screen(frame: &mut Frame<'_>, view: &View, coloured: bool) {
     frame.render_widget(paint.sums(view), sums);
     frame.render_widget(paint.attention(view, attention), calls);
     frame.render_widget(paint.title(view), title);
-    paint.table(frame, table, &view.table, view.selected);
+    paint.table(frame, table, view);
     draw_pane(frame, below, facts);
     frame.render_widget(
         Line::styled(format!(" {}", view.keys), Style::new().add_modifier(Modifier::DIM)),
         foot,
     );
     if let Some(overlay) = &view.overlay {
-        paint.overlay(frame, overlay);
+        paint.overlay(frame, overlay, &view.server);
     }
 }
 
@@ -118,8 +120,13 @@ impl Paint {
             + Span::raw(&took).width();
         let room = usize::from(width).saturating_sub(taken);
         let namespace = cut(&view.namespace, room.min(24));
-        let rest = " ".repeat(room.saturating_sub(Span::raw(&namespace).width()));
-        let mut line = Line::from(vec![program, Span::raw(namespace)]);
+        let room = room.saturating_sub(Span::raw(&namespace).width());
+        // The server is left out where there is no room for all of it.
+        let server = format!("  {}", view.server);
+        let server =
+            Span::raw(if Span::raw(&server).width() < room { server } else { String::new() });
+        let rest = " ".repeat(room.saturating_sub(server.width()));
+        let mut line = Line::from(vec![program, Span::raw(namespace), server]);
         line.extend(tabs);
         line.extend([
             Span::raw(rest),
@@ -163,21 +170,27 @@ impl Paint {
         }
     }
 
-    fn table(&self, frame: &mut Frame<'_>, area: Rect, table: &Table, selected: usize) {
+    fn table(&self, frame: &mut Frame<'_>, area: Rect, view: &View) {
+        let (table, selected) = (&view.table, view.selected);
         if area.height == 0 || table.heads().is_empty() {
             return;
         }
-        let columns = Columns::of(table, usize::from(area.width).saturating_sub(1));
+        let has_marks = !view.marks.is_empty();
+        let before = if has_marks { 3 } else { 1 };
+        let columns = Columns::of(table, usize::from(area.width).saturating_sub(before));
         let heads: Vec<Cell> =
             table.heads().iter().map(|head| head.trim_start_matches('>').into()).collect();
         let bold = Style::new().add_modifier(Modifier::BOLD);
-        let line = self.row(table, &heads, &columns, ' ').patch_style(bold);
+        let line = self.row(table, &heads, &columns, " ".repeat(before)).patch_style(bold);
         frame.render_widget(line, Rect { height: 1, ..area });
         let room = usize::from(area.height) - 1;
         let first = selected.saturating_sub(room.saturating_sub(1));
         let rows = table.rows().iter().enumerate().skip(first).take(room);
         for (y, (index, row)) in (area.y + 1..).zip(rows) {
-            let mark = if index == selected { '>' } else { ' ' };
+            let mut mark = if index == selected { ">" } else { " " }.to_owned();
+            if has_marks {
+                mark.push_str(if view.marks.contains(&index) { "x " } else { "  " });
+            }
             let mut line = self.row(table, row, &columns, mark);
             if index == selected {
                 line = line.style(Style::new().add_modifier(Modifier::REVERSED));
@@ -186,8 +199,8 @@ impl Paint {
         }
     }
 
-    fn row(&self, table: &Table, cells: &[Cell], columns: &Columns, mark: char) -> Line<'static> {
-        let mut line = Line::from(mark.to_string());
+    fn row(&self, table: &Table, cells: &[Cell], columns: &Columns, mark: String) -> Line<'static> {
+        let mut line = Line::from(mark);
         for ((cell, width), head) in cells.iter().zip(&columns.widths).zip(table.heads()) {
             let text = cut(cell.text(), *width);
             let room = " ".repeat(width.saturating_sub(Span::raw(&text).width()));
@@ -224,9 +237,10 @@ impl Paint {
         lines
     }
 
-    fn overlay(&self, frame: &mut Frame<'_>, overlay: &Overlay) {
+    fn overlay(&self, frame: &mut Frame<'_>, overlay: &Overlay, server: &str) {
         let text = match overlay {
-            Overlay::Help => HELP.to_owned(),
+            Overlay::Help if server.is_empty() => HELP.to_owned(),
+            Overlay::Help => format!("{HELP}\n\nserver  {server}"),
             Overlay::Question { text, answer } => {
                 format!("{text}\n\n> {answer}_\n\nEnter go on · Esc leave it")
             }

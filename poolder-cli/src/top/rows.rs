@@ -1,9 +1,13 @@
 //! Rows of the tabs, from what the client returns.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
+use poolder_client::words::many;
 use poolder_client::{Drain, Finding, Flow, Observed, Severity, attention};
 use poolder_core::Timestamp;
-use poolder_core::broker::{NodeView, ScheduleInfo};
-use poolder_core::history::ErrorGroup;
+use poolder_core::broker::{NodeView, ScheduleInfo, ServerView};
+use poolder_core::history::{ErrorGroup, History, HistorySeries};
 use poolder_core::view::{JobView, QueueView};
 
 use super::rates::Rates;
@@ -13,13 +17,36 @@ use crate::output::{Cell, NOTHING, Table, Tone, count, duration, number, second}
 use crate::queue::{dead, state};
 use crate::schedule::{self, status};
 
+/// The time that 95 % of the jobs of a queue waited for a slot, by queue.
+pub(super) type Waits = HashMap<String, Duration>;
+
+/// Returns the waits of the queues in which jobs were claimed.
+pub(super) fn waits(history: &History) -> Waits {
+    let queues = history.queues.iter().filter(|of| of.total.wait.count > 0);
+    let wait = |of: &HistorySeries| (of.queue.clone(), Duration::from_micros(of.total.wait.p95));
+    queues.map(wait).collect()
+}
+
+/// Returns the name and version of the server, or the number of servers, and the time of a ping.
+pub(super) fn servers(servers: &[ServerView]) -> String {
+    let latency = servers.iter().filter_map(|server| server.latency).map(|it| it.median).max();
+    let ping = latency.map(|micros| format!(" {:.1} ms", micros as f64 / 1_000.0));
+    let name = match servers {
+        [] => String::new(),
+        [one] => one.name.clone(),
+        several => many(several.len() as u64, "server"),
+    };
+    format!("{name}{}", ping.unwrap_or_default())
+}
+
 /// The columns of the line of the last minute.
 const LINE: usize = 6;
 
-/// Returns the table of all queues, the busiest first, and the subjects of its rows.
-pub(super) fn overview(views: &[QueueView], rates: &Rates) -> (Table, Vec<Subject>) {
+/// Returns the table of all queues, the busiest first, and the subjects of its rows. `waits` has the
+/// time that 95 % of the jobs of a queue waited at most.
+pub(super) fn overview(views: &[QueueView], rates: &Rates, waits: &Waits) -> (Table, Vec<Subject>) {
     let mut table = Table::new(&[
-        "QUEUE", ">1 MIN", ">DONE/S", ">FAIL/S", ">READY", ">DRAINS", ">OLDEST", ">RUN", ">LATER",
+        "QUEUE", ">1 MIN", ">DONE/S", ">FAIL/S", ">READY", ">DRAINS", ">WAIT95", ">RUN", ">LATER",
         ">RETRY", ">DEAD", "STATE",
     ]);
     let done = |view: &QueueView| rates.rate(name(view)).map_or(0.0, |rate| rate.done);
@@ -36,7 +63,7 @@ pub(super) fn overview(views: &[QueueView], rates: &Rates) -> (Table, Vec<Subjec
             Cell::new(failed).tone(tone),
             count(view.ready()).into(),
             drains(rates.flow(name(view))),
-            view.oldest().map_or(NOTHING.to_owned(), duration).into(),
+            waits.get(name(view)).map_or(NOTHING.to_owned(), |wait| duration(*wait)).into(),
             count(view.running()).into(),
             count(view.due.saturating_sub(view.retrying)).into(),
             count(view.retrying).into(),

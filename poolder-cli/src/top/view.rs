@@ -82,6 +82,8 @@ pub(super) struct Wanted {
 /// One look at the server.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sample {
+    /// The server's name and version, and the time of a ping.
+    pub(super) server: String,
     /// The sums over all queues, with their names.
     pub(super) sums: Vec<(&'static str, Cell)>,
     /// The calls for a person, the worst first.
@@ -122,12 +124,16 @@ pub(super) enum Overlay {
 #[derive(Debug, Clone)]
 pub(super) struct View {
     pub(super) namespace: String,
+    /// The server's name and version, and the time of a ping.
+    pub(super) server: String,
     pub(super) tab: Tab,
     pub(super) sums: Vec<(&'static str, Cell)>,
     pub(super) attention: Vec<Cell>,
     pub(super) title: String,
     pub(super) table: Table,
     pub(super) selected: usize,
+    /// The rows that the next action changes, where it is not the selected one.
+    pub(super) marks: Vec<usize>,
     pub(super) pane: Vec<(String, Cell)>,
     pub(super) overlay: Option<Overlay>,
     pub(super) keys: &'static str,

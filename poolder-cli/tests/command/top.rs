@@ -76,6 +76,14 @@ impl Drop for Terminal {
     }
 }
 
+/// Returns the last character of the wait of a queue on the overview.
+fn wait_of(queue: &str, screen: &str) -> Option<char> {
+    let heads = screen.lines().find(|line| line.contains("WAIT95"))?;
+    let end = heads[..heads.find("WAIT95")?].chars().count() + "WAIT95".len();
+    let row = screen.lines().find(|line| line[1..].starts_with(queue))?;
+    row.chars().nth(end - 1)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_screen_shows_queues_jobs_schedules_and_nodes_and_acts_on_them() {
     let program = Program::new("cli-top");
@@ -108,11 +116,11 @@ async fn the_screen_shows_queues_jobs_schedules_and_nodes_and_acts_on_them() {
             eprintln!("--- {name}\n{screen}");
         }
     };
-    let overview = terminal.until(&["QUEUE", "mail", "reports", "nodes 1"]);
+    let overview = terminal.until(&["QUEUE", "WAIT95", "mail", "reports", "nodes 1"]);
     show("overview", &overview);
     assert_eq!(overview.lines().count(), 24, "{overview}");
     terminal.keys(&["?"]);
-    show("help", &terminal.until(&["Keys in upper case are dangerous"]));
+    show("help", &terminal.until(&["keys in upper case are dangerous"]));
     terminal.keys(&["Escape"]);
 
     // The second queue is paused, and drained after the name was typed.
@@ -145,6 +153,13 @@ async fn the_screen_shows_queues_jobs_schedules_and_nodes_and_acts_on_them() {
     terminal.until(&["Remove job"]);
     terminal.keys(&["y", "Enter"]);
     terminal.until(&["removed 01", "dead 11"]);
+    // Two rows that are chosen are changed together.
+    terminal.keys(&["Escape", "x", "x"]);
+    show("chosen", &terminal.until(&["2 chosen"]));
+    terminal.keys(&["X"]);
+    show("question of several", &terminal.until(&["Remove 2 jobs? Type their number:"]));
+    terminal.keys(&["2", "Enter"]);
+    terminal.until(&["removed 2 jobs", "dead 9"]);
     terminal.keys(&["5"]);
     show("schedules", &terminal.until(&["1 schedule", "digest", "30 7 * * Mon-Fri"]));
     terminal.keys(&["Enter"]);
@@ -162,9 +177,21 @@ async fn the_screen_shows_queues_jobs_schedules_and_nodes_and_acts_on_them() {
     terminal.keys(&["R"]);
     terminal.until(&["Retry all jobs of error"]);
     terminal.keys(&["y", "Enter"]);
-    terminal.until(&["retried 11 jobs of error"]);
-    let called = terminal.until(&["! queue mail: 11 jobs wait"]);
+    terminal.until(&["retried 9 jobs of error"]);
+    let called = terminal.until(&["! queue mail: 9 jobs wait"]);
     show("attention", &called);
+    // The history, which the node wrote when it stopped, tells how long jobs have waited.
+    terminal.keys(&["1"]);
+    let began = Instant::now();
+    let waited = loop {
+        let screen = terminal.until(&["QUEUE"]);
+        if wait_of("mail", &screen).is_some_and(|wait| wait != '-') {
+            break screen;
+        }
+        assert!(began.elapsed() < PATIENCE, "no wait is shown:\n{screen}");
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    show("waits", &waited);
     terminal.keys(&["q"]);
     // The terminal is as it was.
     let left = terminal.until(&["exit 0", " echo"]);

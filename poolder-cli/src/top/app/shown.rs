@@ -1,7 +1,7 @@
 //! The shown part of the state: the rows that the filter leaves, the chosen one, the keys.
 
 use super::App;
-use crate::output::{Cell, Table, Tone};
+use crate::output::{Cell, Table, Tone, number};
 use crate::top::view::{Rows, Subject, Tab, View};
 
 impl App {
@@ -49,6 +49,14 @@ impl App {
         self.visible().1.get(self.index()).cloned()
     }
 
+    /// Returns the marked rows that are shown: one that has left the list, or that the filter hides,
+    /// is not changed.
+    pub(super) fn marked(&self) -> Vec<Subject> {
+        let mut shown = self.visible().1;
+        shown.retain(|one| self.marked.contains(one));
+        shown
+    }
+
     /// Returns the queue that the tabs of one queue show.
     pub(super) fn shown_queue(&self) -> Option<String> {
         let fact =
@@ -60,25 +68,29 @@ impl App {
         match self.tab {
             _ if self.is_filtering => "type to filter  Enter keep  Esc clear",
             Tab::Overview => {
-                "Enter open  p pause  r resume  D drain  P purge dead  / filter  ? help  q quit"
+                "Enter open  x choose  p pause  r resume  D drain  P purge  / filter  ? help"
             }
             Tab::Queue => {
                 "Enter jobs  p pause  r resume  D drain  P purge dead  Esc back  ? help  q quit"
             }
             Tab::Jobs => {
-                "Enter open  s state  r run now  C cancel  K kill  X remove  h l pages  ? help"
+                "Enter open  s state  x choose  r run  C cancel  K kill  X remove  h l  ? help"
             }
-            Tab::Errors => "Enter open  R retry all  B bury all  / filter  ? help  q quit",
+            Tab::Errors => {
+                "Enter open  x choose  R retry all  B bury all  / filter  ? help  q quit"
+            }
             Tab::Schedules => {
-                "Enter open  p pause  r resume  e enqueue once  / filter  ? help  q quit"
+                "Enter open  x choose  p pause  r resume  e enqueue once  / filter  ? help"
             }
-            Tab::Nodes => "Q quiet  r resume  S stop  / filter  ? help  q quit",
+            Tab::Nodes => "x choose  Q quiet  r resume  S stop  / filter  ? help  q quit",
         }
     }
 
     /// Returns everything that the screen shows.
     pub(in crate::top) fn view(&self) -> View {
-        let (table, _) = self.visible();
+        let (table, subjects) = self.visible();
+        let marks: Vec<usize> =
+            (0..subjects.len()).filter(|at| self.marked.contains(&subjects[*at])).collect();
         let mut title = self.rows().map_or("…".to_owned(), |rows| rows.title.clone());
         if self.is_filtering || !self.filter.is_empty() {
             title += &format!("  /{}", self.filter);
@@ -86,15 +98,20 @@ impl App {
         if !self.pages.is_empty() {
             title += &format!("  page {}", self.pages.len() + 1);
         }
+        if !marks.is_empty() {
+            title += &format!("  {} chosen", number(marks.len() as u64));
+        }
         let shows_pane = self.tab == Tab::Queue || self.opened.is_some();
         let error = self.sample.error.as_ref().map(|error| Cell::new(error).tone(Tone::Bad));
         View {
             namespace: self.namespace.clone(),
+            server: self.sample.server.clone(),
             tab: self.tab,
             sums: self.sample.sums.clone(),
             attention: self.sample.attention.clone(),
             title,
             selected: self.index(),
+            marks,
             table,
             pane: if shows_pane && self.rows().is_some() {
                 self.sample.pane.clone()

@@ -55,7 +55,7 @@ fn a_destructive_key_acts_only_after_the_right_answer() {
     // A key that means something else is part of the answer.
     assert_eq!(
         press(&mut app, "Dqx\u{8}\u{8}reports\n"),
-        Effect::Do(Action::Drain("reports".into()))
+        Effect::Do(vec![Action::Drain("reports".into())])
     );
     assert_eq!(press(&mut app, "P\u{1b}\n"), Effect::Look, "Esc leaves the question");
     assert_eq!(app.asked, None);
@@ -103,7 +103,7 @@ fn rows_are_filtered_and_rows_of_another_tab_are_not_shown() {
     // While the filter is typed, q is a letter.
     assert_eq!(press(&mut app, "q"), Effect::Nothing);
     press(&mut app, "\u{8}\n");
-    assert_eq!(press(&mut app, "jp"), Effect::Do(Action::Pause("MAILING".into())));
+    assert_eq!(press(&mut app, "jp"), Effect::Do(vec![Action::Pause("MAILING".into())]));
     press(&mut app, "\u{1b}");
     assert_eq!(app.view().table.rows().len(), 3);
     assert_eq!(press(&mut app, "j\n"), Effect::Look);
@@ -131,6 +131,40 @@ fn pages_and_states_of_jobs_are_walked() {
         assert_eq!(press(&mut app, "s"), Effect::Look);
         assert_eq!(app.wanted().listing, listing);
     }
+}
+
+#[test]
+fn chosen_rows_are_changed_together_after_their_number_was_typed() {
+    let mut app = app(&["a", "b", "c"]);
+    assert_eq!(press(&mut app, "xx"), Effect::Nothing, "each goes on to the next row");
+    assert_eq!((app.view().marks, app.view().selected), (vec![0, 1], 2));
+    assert!(app.view().title.ends_with("2 chosen"));
+    assert_eq!(press(&mut app, "p"), Effect::Nothing);
+    let asked = app.overlay.clone();
+    assert!(
+        matches!(&asked, Some(Overlay::Question { text, .. }) if text.contains("Pause 2 queues?"))
+    );
+    let both = ["a", "b"].map(|name| Action::Pause(name.into())).to_vec();
+    assert_eq!(press(&mut app, "2\n"), Effect::Do(both));
+    assert_eq!(app.view().marks, [0; 0], "they are changed once");
+
+    // A row that the filter hides, or that has left the list, is not changed.
+    press(&mut app, "A/b\n");
+    assert_eq!(press(&mut app, "p"), Effect::Do(vec![Action::Pause("b".into())]));
+    press(&mut app, "\u{1b}A");
+    app.show(sample(&app.wanted(), &["c", "x"]));
+    assert_eq!(app.view().marks, [0]);
+    press(&mut app, "A");
+    assert_eq!(app.view().marks, [0, 1]);
+    press(&mut app, "A");
+    assert_eq!(app.view().marks, [0; 0], "again: none");
+    press(&mut app, "x\u{1b}");
+    assert_eq!((app.view().marks, app.wanted().tab), (vec![], Tab::Overview));
+    press(&mut app, "x6");
+    app.show(sample(&app.wanted(), &["a", "b"]));
+    assert_eq!(app.view().marks, [0; 0], "another tab has rows of its own");
+    press(&mut app, "AQ3\n");
+    assert_eq!(app.view().message.unwrap().text(), "nothing was changed");
 }
 
 #[test]

@@ -15,12 +15,14 @@ fn view() -> View {
     }
     View {
         namespace: "shop".to_owned(),
+        server: "Valkey 9.1.2 0.4 ms".to_owned(),
         tab: Tab::Overview,
         sums: vec![("ready", "780,000".into()), ("dead", Cell::new("780").tone(Tone::Bad))],
         attention: vec![],
         title: "40 queues".to_owned(),
         table,
         selected: 0,
+        marks: vec![],
         pane: vec![],
         overlay: None,
         keys: "? help  q quit",
@@ -58,6 +60,13 @@ fn the_table_follows_the_chosen_row() {
             " ? help  q quit",
         ]
     );
+    view.marks = vec![1, 3];
+    let shown = lines(&view, 80, 9);
+    assert_eq!(shown[3], "   QUEUE      READY  DEAD  STATE");
+    for (line, start) in shown[4..].iter().zip([">  queue-00", " x queue-01", "   queue-02"]) {
+        assert!(line.starts_with(start), "{line:?} {start:?}");
+    }
+    view.marks.clear();
     view.selected = 39;
     let shown = lines(&view, 80, 9);
     assert!(shown[4].starts_with(" queue-36") && shown[7].starts_with(">queue-39"), "{shown:?}");
@@ -93,6 +102,8 @@ fn what_needs_a_person_stands_above_the_title() {
     view.namespace = "shop-production".to_owned();
     assert!(lines(&view, 80, 24)[0].starts_with(" shop-produc… 1 Overview"), "{shown:?}");
     assert!(lines(&view, 100, 24)[0].starts_with(" poolder shop-production 1"), "{shown:?}");
+    let wide = &lines(&view, 130, 24)[0];
+    assert!(wide.starts_with(" poolder shop-production  Valkey 9.1.2 0.4 ms 1"), "{wide}");
 }
 
 #[test]
@@ -104,7 +115,8 @@ fn a_question_and_the_help_lie_above_everything() {
     assert!(shown.contains("Are you sure?") && shown.contains("> ma_"), "{shown}");
     view.overlay = Some(Overlay::Help);
     let shown = lines(&view, 80, 24).join("\n");
-    assert!(shown.contains("Keys in upper case are dangerous, and ask first."), "{shown}");
+    assert!(shown.contains("keys in upper case are dangerous, and ask first."), "{shown}");
+    assert!(shown.contains("server  Valkey 9.1.2 0.4 ms"), "{shown}");
 }
 
 #[test]
