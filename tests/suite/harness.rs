@@ -9,6 +9,7 @@ use poolder::{Config, JobView, NodeBuilder, QueueName, QueueView, Result};
 use poolder_core::broker::{
     AcquireReply, ClaimConnection, DeadLimits, PollRequest, SlotLease, SlotPoll,
 };
+use poolder_core::view::COUNTERS;
 use poolder_core::{Claim, Entry, Partition};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
@@ -116,6 +117,7 @@ impl Space {
 
     /// Returns a counter of a queue.
     pub(crate) async fn count(&self, queue: &str, counter: &str) -> u64 {
+        assert!(COUNTERS.contains(&counter), "there is no counter {counter:?}");
         self.overview(queue).await.counter(counter)
     }
 

@@ -3,6 +3,7 @@
 
 mod api;
 mod code_map;
+mod counters;
 mod crates;
 mod deploys;
 mod documents;

@@ -42,7 +42,9 @@ pub use kept::{KeptJob, KeptState};
 pub use listing::Listing;
 pub use page::Page;
 pub use patch::merge_patch;
-pub use queue::{LaneView, LeaderView, PartitionView, QueueState, QueueView, Unreachable};
+pub use queue::{
+    COUNTERS, LaneView, LeaderView, PartitionView, QueueState, QueueView, Unreachable,
+};
 
 /// The state of a job at one moment.
 #[derive(Debug, Clone, PartialEq)]

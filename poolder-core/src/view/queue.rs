@@ -221,11 +221,35 @@ impl QueueState {
     /// | `moved` | jobs that left a slot in which their key no longer belongs |
     /// | `revived`, `rescheduled`, `deleted` | changes by operators |
     /// | `dead_dropped` | dead jobs beyond the limit |
+    /// | `broadcast_delivered`, `broadcast_failed`, `broadcast_missed` | copies of broadcasts |
     #[must_use]
     pub fn counter(&self, name: &str) -> u64 {
         self.counters.get(name).copied().unwrap_or(0)
     }
 }
+
+/// The names of all counters of a queue, which [`QueueState::counter`] describes, and of the copies
+/// of broadcasts.
+#[doc(hidden)]
+pub const COUNTERS: &[&str] = &[
+    "broadcast_delivered",
+    "broadcast_failed",
+    "broadcast_missed",
+    "buried",
+    "cancelled",
+    "completed",
+    "dead_dropped",
+    "deleted",
+    "handed_back",
+    "moved",
+    "not_for_us",
+    "rescheduled",
+    "rescued",
+    "retried",
+    "retrying",
+    "revived",
+    "snoozed",
+];
 
 /// Adds a number that was read from the server, which may be anything.
 fn add(sum: &mut u64, count: u64) {
