@@ -75,7 +75,12 @@ pub(super) fn check(facts: &Facts, checks: &mut Checks) {
         checks.pass("slots", SLOTS, text);
     }
     match stalled {
-        None => checks.pass("claims", CONSUMERS, "the nodes read the lane".into()),
+        None => {
+            let lives = facts.nodes.iter().any(|node| !node.is_silent);
+            let text =
+                if lives { "the nodes read the lane" } else { "no node is there to claim it" };
+            checks.pass("claims", CONSUMERS, text.into());
+        }
         Some(text) => {
             let hint = "run the doctor: rights, a missing group, or a node that hangs";
             checks.fail("claims", CONSUMERS, (Why::Unclear, text), None, Some(hint.into()));

@@ -58,8 +58,11 @@ pub(super) fn kind(facts: &Facts, checks: &mut Checks) {
     };
     let alive: Vec<&NodeSeen> = facts.nodes.iter().filter(|node| !node.is_silent).collect();
     if alive.is_empty() || alive.iter().any(|node| node.kinds.is_none()) {
-        let text = "the nodes do not say which kinds they know".into();
-        checks.pass("kind", READ, text);
+        let text = match alive.is_empty() {
+            true => "no living node of the queue could know the kind",
+            false => "the nodes do not say which kinds they know",
+        };
+        checks.pass("kind", READ, text.into());
         return;
     }
     let known: Vec<u16> = alive.iter().filter_map(|node| best_version(node, kind)).collect();
