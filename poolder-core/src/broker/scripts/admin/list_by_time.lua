@@ -11,16 +11,23 @@
 -- Returns {1 if there may be more jobs, else 0, list of {job id, time in ms, body or its beginning,
 --   bytes of the body}}; the list has at most so many bytes but at least one job if there is any. The
 --   body is "" for a member that is not a job
+-- The place of the first job is counted: a range by time would walk over all members of that time
+-- that are left out, and a million jobs may be due at one moment.
+local up, first = ARGV[1] == 'up', tonumber(ARGV[3])
+if ARGV[2] ~= '-inf' and ARGV[2] ~= '+inf' then
+  local before = string.match(ARGV[2], '^%((.*)$') or '(' .. ARGV[2]
+  first = first + (up and redis.call('ZCOUNT', KEYS[1], '-inf', before)
+    or redis.call('ZCOUNT', KEYS[1], before, '+inf'))
+end
+local last = first + tonumber(ARGV[4]) - 1
 local found
-if ARGV[1] == 'up' then
-  found = redis.call('ZRANGEBYSCORE', KEYS[1], ARGV[2], '+inf', 'WITHSCORES',
-    'LIMIT', ARGV[3], ARGV[4])
+if up then
+  found = redis.call('ZRANGE', KEYS[1], first, last, 'WITHSCORES')
 else
-  found = redis.call('ZREVRANGEBYSCORE', KEYS[1], ARGV[2], '-inf', 'WITHSCORES',
-    'LIMIT', ARGV[3], ARGV[4])
+  found = redis.call('ZRANGE', KEYS[1], first, last, 'REV', 'WITHSCORES')
 end
 -- A time that is no whole number is rounded so that the next page does not leave it out.
-local round = ARGV[1] == 'up' and math.floor or math.ceil
+local round = up and math.floor or math.ceil
 local page, bytes = {}, 0
 for i = 1, #found, 2 do
   local body = redis.call('HGET', KEYS[2], found[i]) or ''
