@@ -344,6 +344,7 @@ pub fn scheduler(list: TokenStream, item: TokenStream) -> TokenStream {
 /// | `retry_placement` | the place where a failed job waits: in front of its slot (`"block_slot"`), or in `due` while the slot goes on (`"reschedule"`); addressed modes only | `"block_slot"` for `"phash"`, else `"reschedule"` |
 /// | `join_set` | the set of pools that the pool joins | none |
 /// | `wait_permits` | the number of nodes that wait at the server for a job at the same time, 1 to 65535; mode `"shared"` only | 8 |
+/// | `keep_finished(…)` | `count` and `age`: the last jobs that were done or cancelled are kept, 1 to 10000, each for so long; not with mode `"broadcast"` | none is kept |
 /// | `crate` | the path of the crate `poolder`, when another crate re-exports it | `"::poolder"` |
 #[cfg(feature = "worker")]
 #[proc_macro_attribute]

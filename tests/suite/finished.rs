@@ -24,6 +24,19 @@ fn pool(count: u32) -> Pool {
         .worker(worker)
 }
 
+/// A worker whose attribute says how many jobs are kept.
+#[derive(Clone)]
+struct Keeper;
+
+#[poolder::pool(name = "q", size = 1, keep_finished(count = 5, age = "1d"))]
+impl Worker for Keeper {
+    type Job = Number;
+
+    async fn handle_job(&mut self, _: Number, _: Context) -> poolder::Result<Outcome> {
+        Ok(Done)
+    }
+}
+
 async fn kept(space: &Space) -> Vec<JobView> {
     space.client.inspect("q").finished(None, 500).await.unwrap().jobs
 }
@@ -97,7 +110,7 @@ async fn only_the_last_jobs_are_kept_and_a_stop_writes_them() {
     for id in ids {
         space.redis::<()>(redis::cmd("ZADD").arg(&times).arg(1_000).arg(id)).await;
     }
-    let node = start(space.node().pool(pool(5)));
+    let node = start(space.node().add(Keeper));
     let job = space.client.enqueue(Number(20)).await.unwrap().job;
     eventually("the old ones are dropped", || async {
         kept(&space).await.iter().map(JobView::id).collect::<Vec<_>>() == [job]

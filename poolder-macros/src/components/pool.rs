@@ -26,6 +26,13 @@ const PLACEMENTS: [(&str, &str); 2] = [("block_slot", "BlockSlot"), ("reschedule
 
 const CALLBACKS: &str = "callbacks(event, push = path::to::function)";
 
+const KEEP_FINISHED: &str = r#"keep_finished(count = 1000, age = "1d")"#;
+
+/// The most finished jobs that can be kept.
+const MAX_KEPT: u32 = 10_000;
+
+const KEPT: Known<'static> = Known { names: &["count", "age"], lists: &[], elsewhere: &[] };
+
 const KNOWN: Known<'static> = Known {
     names: &[
         "name",
@@ -38,7 +45,7 @@ const KNOWN: Known<'static> = Known {
         "wait_permits",
         "crate",
     ],
-    lists: &[POLICY_LIST, ("callbacks", CALLBACKS)],
+    lists: &[POLICY_LIST, ("callbacks", CALLBACKS), ("keep_finished", KEEP_FINISHED)],
     elsewhere: &[
         NO_RETRY,
         ("queue", "a pool serves the queue of its name: write `name = …`"),
@@ -66,6 +73,8 @@ struct PoolType {
     retry_placement: Option<Ident>,
     join_set: Option<String>,
     wait_permits: Option<u16>,
+    /// The number of finished jobs to keep, and the age.
+    keep_finished: Option<(u32, Millis)>,
 }
 
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
@@ -113,6 +122,8 @@ fn read(arguments: TokenStream, errors: &mut Errors) -> Option<PoolType> {
         attributes.get("join_set").and_then(|name| errors.catch(names::QUEUE.read(name)));
     let wait_permits =
         attributes.get("wait_permits").and_then(|nodes| errors.catch(integer(nodes, 1, u16::MAX)));
+    let keep_finished =
+        attributes.list("keep_finished").and_then(|(name, list)| read_kept(name, list, errors));
     let mode = mode?;
     let of_process = mode == "Shared" || mode == "Broadcast";
     if !of_process && attributes.get("size").is_none() {
@@ -134,6 +145,11 @@ fn read(arguments: TokenStream, errors: &mut Errors) -> Option<PoolType> {
                        \"shared\", or leave it out";
         errors.at(&attribute.name, message);
     }
+    if let (true, Some((name, _))) = (mode == "Broadcast", attributes.list("keep_finished")) {
+        let message = "`keep_finished` is for jobs that are stored: a broadcast leaves none, so \
+                       leave it out";
+        errors.at(name, message);
+    }
     Some(PoolType {
         name: common.name.clone()?,
         common,
@@ -144,7 +160,25 @@ fn read(arguments: TokenStream, errors: &mut Errors) -> Option<PoolType> {
         retry_placement,
         join_set,
         wait_permits,
+        keep_finished,
     })
+}
+
+/// Reads how many finished jobs are kept, and for how long.
+fn read_kept(name: &Ident, list: TokenStream, errors: &mut Errors) -> Option<(u32, Millis)> {
+    let attributes = Attributes::of_list(list, &KEPT, errors);
+    for part in KEPT.names.iter().filter(|part| !attributes.is_given(part)) {
+        errors.at(name, format!("`{part}` is missing: write `{KEEP_FINISHED}`"));
+    }
+    let count = attributes.get("count").map(|count| integer(count, 1, MAX_KEPT));
+    let age = attributes.get("age").map(|age| match duration::read("age", &age.value) {
+        Ok(time) if time.is_zero() => {
+            Err(Error::new_spanned(&age.value, "`age` is above 0: nothing is kept for 0 ms"))
+        }
+        age => age,
+    });
+    let (count, age) = (count.map(|it| errors.catch(it)), age.map(|it| errors.catch(it)));
+    count.flatten().zip(age.flatten())
 }
 
 /// Reads callbacks such as `event, push = path::to::function`. A name without a path is also the
@@ -204,6 +238,10 @@ fn write(pool: &PoolType, worker: &ItemImpl) -> TokenStream {
         .map(|variant| quote!(.retry_placement(#krate::RetryPlacement::#variant)));
     let join_set = pool.join_set.as_ref().map(|join_set| quote!(.join_set(#join_set)));
     let wait_permits = pool.wait_permits.map(|nodes| quote!(.wait_permits(#nodes)));
+    let keep_finished = pool.keep_finished.map(|(count, age)| {
+        let age = age.tokens();
+        quote!(.keep_finished(#count, #age))
+    });
     let sinks = pool.callbacks.iter().map(|(name, path)| {
         let name = name.to_string();
         quote!(.callback(#name, #path))
@@ -228,7 +266,7 @@ fn write(pool: &PoolType, worker: &ItemImpl) -> TokenStream {
                 #krate::Pool::new(#name)
                     .mode(#krate::Mode::#mode)
                     #size #policy #hibernate_after #handover_timeout #retry_placement #join_set
-                    #wait_permits #(#sinks)*
+                    #wait_permits #keep_finished #(#sinks)*
                     .worker(self)
             }
 
