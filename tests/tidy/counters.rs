@@ -15,6 +15,7 @@ const OTHERS: &[&str] = &[
     "orders",
     "popped",
     "sealed_",
+    "seq",
     "term",
     "waiting",
 ];
