@@ -92,7 +92,7 @@ pub(crate) enum Noun {
     /// Watch queues, jobs, schedules and nodes, and act on them, on the whole terminal.
     #[cfg(feature = "top")]
     Top,
-    /// Batchers and their batches: ls, get, explain, flush.
+    /// Batchers and their batches: ls, get, explain, flush, pop.
     Batch {
         #[command(subcommand)]
         verb: batch::BatchVerb,

@@ -50,6 +50,19 @@ pub(crate) enum BatchVerb {
         #[command(flatten)]
         confirm: Confirm,
     },
+    /// Take an entry out of the list of a batcher, or of one of its groups, and write it. It is never
+    /// handled then.
+    Pop {
+        /// The batcher: its name, or queue/name where the queue has another name.
+        batcher: Name,
+        /// The group [default: the list without a group].
+        group: Option<String>,
+        /// The place of the entry, counted from 0.
+        #[arg(long, value_name = "N")]
+        index: u64,
+        #[command(flatten)]
+        confirm: Confirm,
+    },
 }
 
 /// The name of a batcher, and of its queue.
@@ -90,6 +103,10 @@ pub(crate) async fn run(common: &Common, verb: &BatchVerb) -> Result<Report, Fai
         }
         BatchVerb::Flush { batcher, group, confirm } => {
             flush(&client, batcher, group.as_deref(), *confirm).await
+        }
+        BatchVerb::Pop { batcher, group, index, confirm } => {
+            let group = group.as_deref().unwrap_or_default();
+            pop(&client, batcher, (group, *index), *confirm).await
         }
     }
 }
@@ -235,4 +252,32 @@ async fn flush(
         Some(job) => report.line(format!("sealed batch {job} of {name}")),
         None => report.note("no entries wait there: nothing was sealed"),
     })
+}
+
+async fn pop(
+    client: &Client,
+    name: &Name,
+    (group, index): (&str, u64),
+    confirm: Confirm,
+) -> Result<Report, Failure> {
+    let list = handle(client, name).group(group);
+    let of = if group.is_empty() { String::new() } else { format!("group {group} of ") };
+    // The entry that is shown is the one that is taken out: its list may be sealed meanwhile.
+    let seen = list.list(index).await?;
+    let (Some(generation), Some(entry)) = (seen.generation, seen.entries.first()) else {
+        let text = format!("the list of {of}{name} has {} entries", number(seen.len));
+        return Err(Failure::not_found(text));
+    };
+    let mut value = json!({
+        "queue": name.queue, "batcher": name.name, "group": group, "index": index, "entry": entry,
+    });
+    if confirm.dry_run {
+        let change = format!("take entry {index} out of the list of {of}{name}: {entry}");
+        return Ok(would_change(&change, value, name));
+    }
+    let popped = list.pop(index).in_generation(generation).await?;
+    value["entry"] = popped.entry;
+    value["done"] = "popped".into();
+    let line = format!("took entry {index} out of the list of {of}{name}: {}", value["entry"]);
+    Ok(Report::new(value).ids([name]).line(line))
 }

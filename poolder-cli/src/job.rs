@@ -58,7 +58,7 @@ pub(crate) enum JobVerb {
     Kill(Jobs),
     /// Remove jobs that wait or are dead.
     Rm(Jobs),
-    /// Change the payload of a dead job, and revive it.
+    /// Change the payloads of dead jobs, and revive them.
     Edit(change::Edit),
     /// Wait until a job has ended, and write its result. Exits with 6 when it has died or was
     /// cancelled, with 7 after --timeout.

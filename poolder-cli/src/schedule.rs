@@ -112,12 +112,15 @@ pub(crate) struct Targets {
     /// The names of the schedules, unique in their queue.
     #[arg(required_unless_present = "all", value_name = "NAME")]
     names: Vec<String>,
-    /// All schedules of the queue.
+    /// All schedules, or those of the queue.
     #[arg(long, conflicts_with = "names")]
     all: bool,
+    /// With --all, only schedules whose name, queue or kind contains this text.
+    #[arg(long = "match", value_name = "TEXT", requires = "all", default_value = "")]
+    text: String,
     /// The queue into which the schedules enqueue jobs.
-    #[arg(long)]
-    queue: String,
+    #[arg(long, required_unless_present = "all")]
+    queue: Option<String>,
     #[command(flatten)]
     confirm: Confirm,
 }

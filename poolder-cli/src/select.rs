@@ -73,11 +73,12 @@ impl Conditions {
 /// A selection of jobs, in place of their names.
 #[derive(Debug, Args)]
 pub(crate) struct Selection {
-    /// All jobs of this queue, of the given state and conditions; needs --all.
-    #[arg(long, requires = "all", conflicts_with = "jobs")]
-    queue: Option<String>,
+    /// All jobs of this queue, of the given state and conditions; needs --all. May be given several
+    /// times.
+    #[arg(long = "queue", value_name = "QUEUE", requires = "all", conflicts_with = "jobs")]
+    queues: Vec<String>,
     /// Select the jobs by queue, state and conditions.
-    #[arg(long, requires = "queue")]
+    #[arg(long, requires = "queues")]
     all: bool,
     /// The state of the jobs: ready, running, due, scheduled, retrying or dead.
     #[arg(long, value_name = "STATE", requires = "all")]
@@ -86,10 +87,10 @@ pub(crate) struct Selection {
     conditions: Conditions,
 }
 
-/// A listing of a queue and the conditions for its jobs.
+/// A listing of some queues and the conditions for their jobs.
 #[derive(Debug)]
 pub(crate) struct Selected<'a> {
-    pub(crate) queue: &'a str,
+    pub(crate) queues: &'a [String],
     pub(crate) listing: Listing,
     pub(crate) filter: Filter,
 }
@@ -98,17 +99,17 @@ impl Selection {
     /// Returns the selection; `None` where jobs are named.
     pub(crate) fn of(&self, usual: Option<Listing>) -> Result<Option<Selected<'_>>, Failure> {
         let filter = self.conditions.filter();
-        let Some(queue) = &self.queue else {
+        if self.queues.is_empty() {
             if !filter.is_any() {
                 return Err(Failure::not_understood("conditions select jobs of a queue")
                     .hint("add --queue QUEUE --all"));
             }
             return Ok(None);
-        };
+        }
         let Some(listing) = self.state.or(usual) else {
             return Err(Failure::not_understood("the state of the jobs is missing")
                 .hint("add --state ready, running, due, scheduled, retrying or dead"));
         };
-        Ok(Some(Selected { queue, listing, filter }))
+        Ok(Some(Selected { queues: &self.queues, listing, filter }))
     }
 }

@@ -1,16 +1,19 @@
-//! The commands that change jobs: run-now, reschedule, cancel, kill and rm.
+//! The commands that change jobs, one, several or all of a selection: run-now, reschedule, cancel,
+//! kill, rm and edit.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use poolder_client::words::many;
-use poolder_client::{Action, Client};
-use poolder_core::view::{Listing, Unreachable};
-use poolder_core::{Error, Handle, Timestamp};
+use poolder_client::{Action, BulkReport, Client};
+use poolder_core::view::{Listing, Unreachable, merge_patch};
+use poolder_core::{Error, Handle, QueueName, Timestamp};
 use serde_json::{Value, json};
 
 use super::Jobs;
 use super::look::table;
 use super::target::resolve;
+use crate::confirm::Confirm;
 use crate::failure::{Exit, Failure};
 use crate::many::Changes;
 use crate::output::{Progress, Report, moment, number};
@@ -26,6 +29,8 @@ pub(super) enum JobChange<'a> {
     /// Burying, for this reason.
     Bury(&'a str),
     Remove,
+    /// Merging this patch into the payload.
+    Edit(&'a Value),
 }
 
 impl JobChange<'_> {
@@ -38,6 +43,7 @@ impl JobChange<'_> {
             Self::Cancel => "cancel",
             Self::Bury(_) => "bury",
             Self::Remove => "remove",
+            Self::Edit(_) => "edit and revive",
         }
     }
 
@@ -50,6 +56,7 @@ impl JobChange<'_> {
             Self::Cancel => "cancelled",
             Self::Bury(_) => "buried",
             Self::Remove => "removed",
+            Self::Edit(_) => "revived",
         }
     }
 
@@ -91,6 +98,14 @@ impl JobChange<'_> {
                 job.remove().await?;
                 Ok((json!({ "done": "removed" }), format!("removed {handle}")))
             }
+            Self::Edit(patch) => {
+                let view = job.view().await?;
+                let view = view.ok_or_else(|| Error::not_found("the job was not found"))?;
+                let mut payload = view.payload_json()?;
+                merge_patch(&mut payload, patch);
+                client.job(&view.handle).edit_and_revive(&payload).await?;
+                Ok((json!({ "done": "revived" }), format!("revived {handle} with another payload")))
+            }
         }
     }
 }
@@ -111,55 +126,64 @@ pub(super) async fn run(
     usual: Option<Listing>,
 ) -> Result<Report, Failure> {
     match jobs.selection.of(usual)? {
-        Some(selected) => bulk(client, jobs, change, &selected).await,
-        None => named(client, jobs, change).await,
+        Some(selected) => bulk(client, jobs.confirm, change, &selected).await,
+        None => named(client, &jobs.jobs, jobs.confirm, change).await,
     }
 }
 
 /// Makes the change of all jobs that are selected, in steps, with a line of progress.
-async fn bulk(
+pub(super) async fn bulk(
     client: &Client,
-    jobs: &Jobs,
+    confirm: Confirm,
     change: JobChange<'_>,
     selected: &Selected<'_>,
 ) -> Result<Report, Failure> {
-    let queue = crate::queue::known(client, selected.queue).await?;
-    let inspector = client.inspect(&queue);
+    let mut queues = vec![];
+    for queue in selected.queues {
+        queues.push(crate::queue::known(client, queue).await?);
+    }
+    queues.sort();
+    queues.dedup();
     let action = match change {
         JobChange::Revive => Action::Revive,
         JobChange::RunNow => Action::RunNow,
         JobChange::Cancel => Action::Cancel,
         JobChange::Bury(reason) => Action::Bury(reason.to_owned()),
         JobChange::Remove => Action::Delete,
+        JobChange::Edit(patch) => Action::Edit(patch.clone()),
         JobChange::Reschedule(delay, at) => Action::Reschedule(match at {
             Some(at) => at,
             None => later(client, delay.unwrap_or_default()).await?,
         }),
     };
     let Selected { listing, filter, .. } = selected;
-    let first = inspector.bulk(*listing, filter, action.clone()).dry_run().await?;
-    let noun = format!("{listing} job");
-    let question = format!("{} {} of {queue}", change.verb(), many(first.matched, &noun));
-    if jobs.confirm.dry_run {
+    let each = |queue| client.inspect(queue).bulk(*listing, filter, action.clone());
+    let mut first = BulkReport::default();
+    for queue in &queues {
+        first = first.plus(&each(queue).dry_run().await?);
+    }
+    let names: Vec<&str> = queues.iter().map(QueueName::as_str).collect();
+    let (noun, of) = (format!("{listing} job"), names.join(", "));
+    let question = format!("{} {} of {of}", change.verb(), many(first.matched, &noun));
+    if confirm.dry_run {
         let mut value = json!(first);
         value["dry_run"] = true.into();
         let ids = first.first.iter().map(|job| &job.handle);
         let report = Report::new(value).ids(ids).table(table(&first.first));
         return Ok(report.note(format!("this would {question}")));
     }
-    jobs.confirm.allow(first.matched, &question).await?;
-    let progress = Progress::new(first.of);
-    let change_all = inspector.bulk(*listing, filter, action);
-    let done = change_all.progress(move |so_far| progress.show(so_far.looked_at)).await?;
+    confirm.allow(first.matched, &question).await?;
+    let (progress, mut done) = (Arc::new(Progress::new(first.of)), BulkReport::default());
+    for queue in &queues {
+        let (progress, before) = (Arc::clone(&progress), done.looked_at);
+        let show = move |so_far: &BulkReport| progress.show(before + so_far.looked_at);
+        done = done.plus(&each(queue).progress(show).await?);
+    }
     let mut value = json!(done);
     value["done"] = change.done().into();
-    let line = format!(
-        "{} {} of {} of {queue}",
-        change.done(),
-        number(done.changed),
-        many(done.matched, &noun)
-    );
-    let report = Report::new(value).ids([&queue]).line(line);
+    let (changed, matched) = (number(done.changed), many(done.matched, &noun));
+    let line = format!("{} {changed} of {matched} of {of}", change.done());
+    let report = Report::new(value).ids(&queues).line(line);
     let away = |report: Report, part: &Unreachable| {
         let text = format!("{} could not be read: {}", part.partition, part.why);
         report.failed(&Failure::new(Exit::Unreachable, text))
@@ -168,15 +192,20 @@ async fn bulk(
 }
 
 /// Makes the change of each of the jobs that are named.
-async fn named(client: &Client, jobs: &Jobs, change: JobChange<'_>) -> Result<Report, Failure> {
-    let count = jobs.jobs.len() as u64;
-    if jobs.confirm.dry_run {
+pub(super) async fn named(
+    client: &Client,
+    jobs: &[String],
+    confirm: Confirm,
+    change: JobChange<'_>,
+) -> Result<Report, Failure> {
+    let count = jobs.len() as u64;
+    if confirm.dry_run {
         return preview(client, jobs, change).await;
     }
     let question = format!("{} {}", change.verb(), many(count, "job"));
-    jobs.confirm.allow(count, &question).await?;
+    confirm.allow(count, &question).await?;
     let mut changes = Changes::default();
-    for text in &jobs.jobs {
+    for text in jobs {
         let changed = match resolve(client, text).await {
             Ok(handle) => {
                 change.make(client, &handle).await.map(|done| (handle, done)).map_err(Failure::from)
@@ -195,9 +224,13 @@ async fn named(client: &Client, jobs: &Jobs, change: JobChange<'_>) -> Result<Re
 }
 
 /// Returns the jobs that would be changed.
-async fn preview(client: &Client, jobs: &Jobs, change: JobChange<'_>) -> Result<Report, Failure> {
+async fn preview(
+    client: &Client,
+    jobs: &[String],
+    change: JobChange<'_>,
+) -> Result<Report, Failure> {
     let (mut found, mut failures) = (vec![], vec![]);
-    for text in &jobs.jobs {
+    for text in jobs {
         let view = match resolve(client, text).await {
             Ok(handle) => client.job(&handle).view().await.map_err(Failure::from),
             Err(failure) => Err(failure),

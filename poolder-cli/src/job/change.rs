@@ -1,27 +1,41 @@
-//! The command that changes the payload of a dead job and revives it.
+//! The command that changes the payloads of dead jobs, and revives the jobs.
 
 use clap::Args;
+use poolder_client::Client;
+use poolder_core::JobState;
+use poolder_core::view::{Filter, Listing, merge_patch};
 use serde_json::{Value, json};
 
+use super::act::{self, JobChange};
 use super::target::{missing, resolve};
 use crate::args::Common;
 use crate::confirm::Confirm;
 use crate::failure::{Exit, Failure};
 use crate::output::Report;
 use crate::payload;
-use poolder_core::JobState;
-use poolder_core::view::merge_patch;
+use crate::select::Selected;
 
-/// A change of a payload.
+/// A change of payloads.
 #[derive(Debug, Args)]
 pub(crate) struct Edit {
-    /// The job.
-    job: String,
+    /// The jobs.
+    #[arg(required_unless_present = "all", value_name = "JOB")]
+    jobs: Vec<String>,
+    /// All dead jobs of this queue that satisfy the conditions; needs --all. May be given several
+    /// times.
+    #[arg(long = "queue", value_name = "QUEUE", requires = "all", conflicts_with = "jobs")]
+    queues: Vec<String>,
+    /// Select dead jobs by queue and conditions.
+    #[arg(long, requires = "queues")]
+    all: bool,
+    /// With --all, only jobs that satisfy these conditions: see poolder job ls.
+    #[arg(long = "where", value_name = "CONDITIONS", requires = "all")]
+    conditions: Option<Filter>,
     /// A JSON merge patch (RFC 7386) for the payload; @FILE reads a file, - standard input.
     #[arg(long, value_name = "JSON", required_unless_present = "payload")]
     patch: Option<String>,
-    /// The whole new payload in JSON; @FILE reads a file, - standard input.
-    #[arg(long, value_name = "JSON", conflicts_with = "patch")]
+    /// The whole new payload of one job in JSON; @FILE reads a file, - standard input.
+    #[arg(long, value_name = "JSON", conflicts_with_all = ["patch", "all"])]
     payload: Option<String>,
     #[command(flatten)]
     confirm: Confirm,
@@ -31,10 +45,29 @@ pub(super) async fn run(common: &Common, edit: &Edit) -> Result<Report, Failure>
     let text = payload::read(edit.patch.as_deref().or(edit.payload.as_deref()).unwrap_or("null"))?;
     let given: Value = serde_json::from_str(&text)
         .map_err(|error| Failure::not_understood(format!("the payload is not JSON: {error}")))?;
-    let client = common.client().await?;
-    let handle = resolve(&client, &edit.job).await?;
-    let job = client.job(&handle);
-    let view = job.view().await?.ok_or_else(|| missing(&edit.job))?;
+    if let [job] = edit.jobs.as_slice() {
+        return one(&common.client().await?, edit, job, given).await;
+    }
+    if edit.payload.is_some() {
+        return Err(Failure::not_understood("a whole payload is for one job")
+            .hint("use --patch for several jobs"));
+    }
+    if !given.is_object() {
+        return Err(Failure::not_understood("a patch is an object, such as {\"user\":7}"));
+    }
+    let (client, change) = (common.client().await?, JobChange::Edit(&given));
+    if !edit.all {
+        return act::named(&client, &edit.jobs, edit.confirm, change).await;
+    }
+    let filter = edit.conditions.clone().unwrap_or_default();
+    let selected = Selected { queues: &edit.queues, listing: Listing::Dead, filter };
+    act::bulk(&client, edit.confirm, change, &selected).await
+}
+
+/// Changes the payload of one job.
+async fn one(client: &Client, edit: &Edit, job: &str, given: Value) -> Result<Report, Failure> {
+    let handle = resolve(client, job).await?;
+    let view = client.job(&handle).view().await?.ok_or_else(|| missing(job))?;
     if view.state != JobState::Dead {
         let text = format!("job {handle} is {}: only dead jobs are edited", view.state);
         return Err(Failure::new(Exit::Failed, text)

@@ -1,7 +1,7 @@
-//! The commands that change schedules of a queue, one or several: pause, resume, remove and run.
+//! The commands that change schedules, one or several: pause, resume, remove and run.
 
-use poolder_client::Schedules;
 use poolder_client::words::many;
+use poolder_client::{Client, Schedules};
 use poolder_core::broker::ScheduleInfo;
 use serde_json::{Value, json};
 
@@ -84,21 +84,19 @@ pub(super) async fn run(common: &Common, targets: &Targets, verb: Verb) -> Resul
     for name in &targets.names {
         poolder_core::check_schedule_name(name)?;
     }
-    let queue = targets.queue.as_str();
-    let schedules = common.client().await?.schedules(queue);
-    let names = match targets.all {
-        true => schedules.list().await?.into_iter().map(|info| info.name).collect(),
-        false => targets.names.clone(),
-    };
-    let count = names.len() as u64;
+    let client = common.client().await?;
+    let named = selected(&client, targets).await?;
+    let count = named.len() as u64;
     let is_gentle = matches!(verb, Verb::Pause | Verb::Resume);
     if !targets.confirm.dry_run && !is_gentle {
-        let all = many(count, "schedule");
-        let question = format!("{} {all} of queue {queue}", verb.words());
+        let of = targets.queue.as_ref().map(|queue| format!(" of queue {queue}"));
+        let (all, of) = (many(count, "schedule"), of.unwrap_or_default());
+        let question = format!("{} {all}{of}", verb.words());
         targets.confirm.allow(count, &question).await?;
     }
     let mut changes = Changes::default();
-    for name in &names {
+    for (queue, name) in &named {
+        let schedules = client.schedules(queue);
         if targets.confirm.dry_run {
             match schedules.get(name).await? {
                 Some(_) => {
@@ -115,4 +113,15 @@ pub(super) async fn run(common: &Common, targets: &Targets, verb: Verb) -> Resul
         }
     }
     changes.report()
+}
+
+/// Returns the queues and names of the schedules.
+async fn selected(client: &Client, targets: &Targets) -> Result<Vec<(String, String)>, Failure> {
+    if let (Some(queue), false) = (&targets.queue, targets.all) {
+        return Ok(targets.names.iter().map(|name| (queue.clone(), name.clone())).collect());
+    }
+    let found = client.find_schedules(&targets.text).await?;
+    let each = found.into_iter().map(|info| (info.partition.queue.to_string(), info.name));
+    let is_meant = |queue: &str| targets.queue.as_ref().is_none_or(|only| only == queue);
+    Ok(each.filter(|(queue, _)| is_meant(queue)).collect())
 }

@@ -59,6 +59,7 @@ async fn each_command_that_changes_something_leaves_an_entry_with_the_actor() {
     let group = program.ok(&["error", "ls", "-o", "ids"]);
     let (one, two, three, four) = (due().await, due().await, due().await, due().await);
     client.batcher::<u64>("rows").push(1).await.unwrap();
+    client.batcher::<u64>("rows").push(2).await.unwrap();
     let path = std::env::temp_dir().join(client.broker().namespace().replace(':', "-"));
     std::fs::write(&path, program.ok(&["export", "q", "--state", "due"])).unwrap();
     let path = path.to_str().unwrap();
@@ -74,6 +75,7 @@ async fn each_command_that_changes_something_leaves_an_entry_with_the_actor() {
         (vec!["queue", "resize", "slots", "3"], "pool.resize"),
         (vec!["pool", "stop", "slots"], "pool.stop"),
         (vec!["pool", "start", "slots"], "pool.start"),
+        (vec!["batch", "pop", "rows", "--index", "0"], "batch.pop"),
         (vec!["batch", "flush", "rows"], "batch.flush"),
         ([&["schedule", "add", "hourly"][..], &every].concat(), "schedule.put"),
         ([hourly("change"), vec!["--every", "2h"]].concat(), "schedule.change"),

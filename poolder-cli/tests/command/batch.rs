@@ -35,6 +35,18 @@ shared/points          1        1       -        -     -        -     -
         shown.starts_with("rows: 3 entries wait, 1 list gathers, 0 batches were sealed\n\nGROUP"),
         "{shown}"
     );
+    assert_eq!(
+        program.ok(&["batch", "pop", "rows", "eu", "--index", "1", "--dry-run"]),
+        "this would take entry 1 out of the list of group eu of rows: 1\n"
+    );
+    program.fails(3, &["batch", "pop", "rows", "eu", "--index", "3"]);
+    program.fails(3, &["batch", "pop", "rows", "--index", "0"]);
+    batcher.group("eu").push(3).await.unwrap();
+    assert_eq!(
+        program.ok(&["batch", "pop", "rows", "eu", "--index", "1"]),
+        "took entry 1 out of the list of group eu of rows: 1\n"
+    );
+    assert_eq!(batcher.group("eu").list(0).await.unwrap().entries, [0, 2, 3]);
     let waits = program.run(&["batch", "explain", "rows", "eu"]);
     assert!(waits.out.contains("\ngathering: ") || waits.code == Some(6), "{}", waits.out);
     let nothing = program.run(&["batch", "flush", "rows"]);

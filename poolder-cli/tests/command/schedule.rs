@@ -120,6 +120,11 @@ async fn several_schedules_or_all_of_a_queue_are_changed_at_once() {
     assert_eq!(status(), ["one paused", "three paused", "two paused"]);
     program.ok(&on(&["resume", "--all"]));
     assert_eq!(status(), ["one active", "three active", "two active"]);
+    // Of all queues, those that match a text.
+    let matching = ["schedule", "pause", "--all", "--match", "t"];
+    assert_eq!(program.ok(&matching).lines().count(), 2);
+    assert_eq!(status(), ["one active", "three paused", "two paused"]);
+    assert_eq!(program.ok(&["schedule", "resume", "--all"]).lines().count(), 3);
     assert_eq!(program.ok(&on(&["remove", "--all", "--dry-run"])).lines().count(), 3);
     // More than one job, or the end of more than one schedule, takes a confirmation.
     assert!(program.fails(5, &on(&["run", "--all"])).contains("hint: add --yes"));
@@ -129,6 +134,8 @@ async fn several_schedules_or_all_of_a_queue_are_changed_at_once() {
     assert_eq!(status(), ["three active"]);
     program.fails(2, &on(&["pause"]));
     program.fails(2, &on(&["pause", "one", "--all"]));
+    program.fails(2, &on(&["pause", "one", "--match", "t"]));
+    program.fails(2, &["schedule", "pause", "one"]);
 }
 
 #[test]

@@ -105,12 +105,28 @@ async fn all_jobs_that_satisfy_conditions_are_changed_after_a_confirmation() {
         program.ok(&[&["dead", "rm"][..], &some].concat()),
         "removed 1 of 1 dead job of q\n"
     );
-    let all = ["dead", "retry", "--queue", "q", "--all"];
+    let patch = ["job", "edit", "--queue", "q", "--all", "--patch", r#"{"number":4}"#];
+    let dry = program.run(&[&patch[..], &["--dry-run"]].concat());
+    assert_eq!(
+        (dry.said().0.lines().count(), dry.err.as_str()),
+        (11, "this would edit and revive 11 dead jobs of q\n")
+    );
+    assert_eq!(
+        program.ok(&[&patch[..], &["--where", "payload=4"]].concat()),
+        "revived 1 of 1 dead jobs of q\n"
+    );
+    let edited = program.json(&["job", "ls", "q", "--where", "payload.number=4"]);
+    assert_eq!(edited["jobs"].as_array().unwrap().len(), 1, "{edited}");
+    for words in [&["--patch", "7"][..], &["--payload", "7"], &["--patch", "{", "--yes"]] {
+        program.fails(2, &[&patch[..5], words].concat());
+    }
+    // A queue that is named twice is changed once.
+    let all = ["dead", "retry", "--queue", "q", "--queue", "q", "--all"];
     let said = program.fails(5, &all);
-    assert!(said.contains("revive 11 dead jobs of q\nhint: add --yes"), "{said}");
-    assert_eq!(dead().await, 11);
+    assert!(said.contains("revive 10 dead jobs of q\nhint: add --yes"), "{said}");
+    assert_eq!(dead().await, 10);
     let done = program.json(&[&all[..], &["--yes"]].concat());
-    assert_eq!((&done["done"], &done["changed"]), (&"revived".into(), &11.into()));
+    assert_eq!((&done["done"], &done["changed"]), (&"revived".into(), &10.into()));
     assert_eq!(dead().await, 0);
     let ready = ["--queue", "q", "--all", "--state", "ready"];
     let later = program.ok(&[&["job", "reschedule", "--in", "1h", "--yes"][..], &ready].concat());

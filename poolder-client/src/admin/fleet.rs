@@ -1,5 +1,6 @@
 //! Lists queues and nodes; pauses and resumes queues.
 
+use futures_util::{StreamExt, stream};
 use poolder_core::broker::{NodeOrder, NodeView, ServerView, Sighting};
 use poolder_core::history::JournalEvent;
 use poolder_core::view::QueueView;
@@ -8,6 +9,9 @@ use poolder_core::{Error, JobId, Partition, QueueName};
 use crate::admin::inspector::Inspector;
 use crate::client::Client;
 use crate::state::audit::Change;
+
+/// The number of queues that are changed at the same time.
+const AT_ONCE: usize = 32;
 
 impl Client {
     /// Pauses a queue: within about a second no node claims from the queue any more. Running jobs
@@ -35,6 +39,36 @@ impl Client {
         let change =
             || Change::new("queue.resume", &partition.queue).event(JournalEvent::QueueResumed);
         self.auditor().record(change, |new| u64::from(*new), resumed).await
+    }
+
+    /// Pauses several queues, as [`Client::pause`] does. Returns one result per queue, in order: false
+    /// for a queue that was paused already.
+    ///
+    /// ```no_run
+    /// # async fn f(client: poolder_client::Client) -> Result<(), poolder_core::Error> {
+    /// // Everything stands still within about a second; running jobs finish.
+    /// let queues = client.queues().await?;
+    /// for (queue, paused) in queues.iter().zip(client.pause_many(&queues).await) {
+    ///     println!("{queue}: {}", if paused? { "paused" } else { "paused before" });
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub async fn pause_many<Q: AsRef<str>>(
+        &self,
+        queues: impl IntoIterator<Item = Q>,
+    ) -> Vec<Result<bool, Error>> {
+        let each: Vec<_> = queues.into_iter().map(|queue| self.pause(queue)).collect();
+        stream::iter(each).buffered(AT_ONCE).collect().await
+    }
+
+    /// Resumes several queues, as [`Client::resume`] does. Returns one result per queue, in order:
+    /// false for a queue that was not paused.
+    pub async fn resume_many<Q: AsRef<str>>(
+        &self,
+        queues: impl IntoIterator<Item = Q>,
+    ) -> Vec<Result<bool, Error>> {
+        let each: Vec<_> = queues.into_iter().map(|queue| self.resume(queue)).collect();
+        stream::iter(each).buffered(AT_ONCE).collect().await
     }
 
     /// Returns an [`Inspector`] of a queue.

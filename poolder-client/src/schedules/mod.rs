@@ -1,7 +1,8 @@
-//! The schedules of a queue: listed, added, changed, paused, run by hand.
+//! Schedules: listed, added, changed, paused, run by hand.
 
 mod changes;
 mod handle;
+mod many;
 mod new_schedule;
 
 pub use changes::{PutSchedule, SetStatus};

@@ -78,6 +78,13 @@ impl ScheduleInfo {
         self.schedule.upcoming(self.origin, self.last.max(self.now), spread(&self.name))
     }
 
+    /// Returns true when the name, the queue or the kind of the schedule contains a text.
+    #[must_use]
+    pub fn matches(&self, text: &str) -> bool {
+        let all = [self.name.as_str(), self.partition.queue.as_str(), self.schedule.job.kind()];
+        all.iter().any(|it| it.contains(text))
+    }
+
     /// Builds the job of a tick at the present time, for running the schedule by hand.
     ///
     /// # Errors
