@@ -78,3 +78,43 @@ pub(crate) async fn run(common: &Common, args: &DashboardArgs) -> Result<Report,
 fn token(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use crate::args::Args;
+
+    /// Returns the words of a command line, as a shell reads them.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut word, mut is_quoted) = (vec![], String::new(), false);
+        let mut all = line.chars();
+        while let Some(c) = all.next() {
+            match c {
+                '\'' => is_quoted = !is_quoted,
+                '\\' if !is_quoted => word.extend(all.next()),
+                ' ' if !is_quoted => words.push(std::mem::take(&mut word)),
+                c => word.push(c),
+            }
+        }
+        words.push(word);
+        words
+    }
+
+    #[test]
+    fn each_command_that_a_page_names_is_understood() {
+        let commands = poolder_web::example_commands();
+        let mut wrong = vec![];
+        for (change, lines) in &commands {
+            for line in lines.split(" && ") {
+                if let Err(error) = Args::try_parse_from(words(line)) {
+                    wrong.push(format!("{change}: {line}: {error}"));
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        assert!(commands.len() > 60, "{}", commands.len());
+        assert!(Args::try_parse_from(words("poolder queue resize mail")).is_err());
+        assert_eq!(words(r"a 'b c' 'it'\''s'"), ["a", "b c", "it's"]);
+    }
+}

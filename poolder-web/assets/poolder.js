@@ -119,25 +119,26 @@
   addEventListener("resize", resize);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
 
-  // Jobs that are chosen in a list.
-  const ticks = $$("input[name=job][form=bulk]");
+  // Rows that are chosen in a list.
+  const ticks = $$("input[form=bulk]");
   const chosen = $("#chosen");
+  const hint = chosen ? chosen.textContent : "";
   const count = () => {
     const some = ticks.filter((tick) => tick.checked).length;
-    if (chosen) chosen.textContent = some ? `${some} chosen` : "Choose jobs below";
+    if (chosen) chosen.textContent = some ? `${some} chosen` : hint;
   };
   const head = $("th.pick");
   if (head && ticks.length) {
     const every = document.createElement("input");
     every.type = "checkbox";
-    every.setAttribute("aria-label", "Choose all jobs of this page");
+    every.setAttribute("aria-label", "Choose all of this page");
     every.addEventListener("change", () => { ticks.forEach((tick) => { tick.checked = every.checked; }); count(); });
     head.replaceChildren(every);
   }
   ticks.forEach((tick) => tick.addEventListener("change", count));
   count();
   const choose = () => {
-    const tick = $("tr.here input[name=job]");
+    const tick = $("tr.here input[form=bulk]");
     if (tick) { tick.checked = !tick.checked; count(); }
   };
   const runNow = () => {

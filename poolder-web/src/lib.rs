@@ -46,6 +46,8 @@ mod task;
 
 pub use access::Access;
 pub use dashboard::Dashboard;
+#[doc(hidden)]
+pub use page::example_commands;
 pub use serve::{ServeOptions, serve};
 
 #[cfg(doctest)]

@@ -31,6 +31,7 @@ pub(crate) fn router<S: Clone + Send + Sync + 'static>(shared: Shared) -> Router
         .route("/errors/{id}", get(page::error_group))
         .route("/schedules", get(page::schedules))
         .route("/schedules/form", get(page::schedule_form))
+        .route("/schedules/change", post(page::schedule_changes))
         .route("/schedules/save", post(page::schedule_save))
         .route("/batches", get(page::batches))
         .route("/batches/{queue}/{name}", get(page::batcher))

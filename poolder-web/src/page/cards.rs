@@ -3,6 +3,7 @@
 
 use askama::Template;
 
+use super::bulk::Bar;
 use super::change::Buttons;
 use super::frame::Frame;
 use crate::show::{Chart, Table, icon};
@@ -30,6 +31,8 @@ pub(super) struct CardsPage {
 pub(super) struct Card {
     pub(super) title: String,
     pub(super) about: String,
+    /// The changes of several rows.
+    pub(super) bar: Option<Bar>,
     pub(super) table: Table,
 }
 
@@ -71,7 +74,7 @@ impl CardsPage {
 
 impl Card {
     pub(super) fn new(title: &str, about: impl Into<String>, table: Table) -> Self {
-        Self { title: title.to_owned(), about: about.into(), table }
+        Self { title: title.to_owned(), about: about.into(), bar: None, table }
     }
 }
 

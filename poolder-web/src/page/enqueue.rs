@@ -11,6 +11,7 @@ use super::answer::answer;
 use super::change::{
     self, ConfirmPage, Input, Question, done_and_back, enough, json, quoted, read_time, time, whole,
 };
+use super::command::{json_word, option, time_options, word};
 use crate::access::Access;
 use crate::request::{Context, Fault, Fields};
 
@@ -80,12 +81,21 @@ async fn form(context: &Context, fields: &Fields, again: String) -> Result<Confi
     Ok(ConfirmPage::new(context, asked).await)
 }
 
-fn command(fields: &Fields) -> String {
-    let or = |name: &str, other: &str| match fields.get(name) {
-        "" => other.to_owned(),
-        value => quoted(value),
+/// Returns the command that enqueues the job of a form.
+pub(super) fn command(fields: &Fields) -> String {
+    let (kind, queue) = (word(fields, "kind", "KIND"), word(fields, "queue", "QUEUE"));
+    let payload = json_word(fields.get("payload"), "payload");
+    let lane = match fields.get("lane") {
+        "" | "normal" => String::new(),
+        lane => format!(" --lane {}", quoted(lane)),
     };
-    format!("poolder job enqueue {} JSON --queue {}", or("kind", "KIND"), or("queue", "QUEUE"))
+    let mut command = format!("poolder job enqueue {kind} {payload} --queue {queue}{lane}");
+    for (name, as_option) in
+        [("version", "version-of-payload"), ("attempts", "attempts"), ("id", "id")]
+    {
+        command += &option(fields, name, as_option);
+    }
+    command + &time_options(fields)
 }
 
 /// Returns the payload of another job of the kind, unless a part of it is hidden from visitors.

@@ -4,7 +4,7 @@ use axum::Form;
 use axum::response::Response;
 use poolder_client::Action as JobChange;
 use poolder_core::QueueName;
-use poolder_core::history::ErrorGroup;
+use poolder_core::history::{ErrorGroup, ErrorId};
 use poolder_core::view::{Filter, Listing};
 
 use super::answer::{answer, refuse};
@@ -94,7 +94,7 @@ async fn changed(context: &Context, fields: &Fields) -> Result<Response, Fault> 
     let most = found.most();
     let parts = parts.into_iter().map(|part| change.part(&group, part)).collect();
     let title = format!("{} all jobs of error {}", change.word(), group.id);
-    begin(context, Plan { parts, most }, title, command(change, &group), fields)
+    begin(context, Plan { parts, most }, title, command(change, group.id), fields)
 }
 
 /// Returns the lists of the queues that the visitor may change.
@@ -115,8 +115,15 @@ async fn parts(context: &Context, change: Change) -> Result<Vec<(QueueName, List
     Ok(change.listings().iter().flat_map(of).collect())
 }
 
-fn command(change: Change, group: &ErrorGroup) -> String {
-    format!("poolder error {} {}", change.name(), group.id)
+fn command(change: Change, id: ErrorId) -> String {
+    format!("poolder error {} {id}", change.name())
+}
+
+/// Returns the commands of all changes of a group, each with its name, for one example.
+pub(super) fn example_commands(fields: &Fields) -> Vec<(String, String)> {
+    let Ok(id) = fields.get("error").parse() else { return vec![] };
+    let changes = [Change::Retry, Change::Bury].into_iter();
+    changes.map(|change| (format!("error {}", change.name()), command(change, id))).collect()
 }
 
 async fn ask(
@@ -157,7 +164,7 @@ async fn ask(
         title: "Are you sure?",
         question: format!("{} {jobs} of error {}?", change.word(), group.id),
         about: format!("{looked}{about}"),
-        command: command(change, group),
+        command: command(change, group.id),
         again,
         path: "/errors/change",
         hidden: vec![

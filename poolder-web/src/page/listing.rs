@@ -141,7 +141,7 @@ pub(super) fn table(
     for job in jobs {
         let mut row = vec![];
         if ticks {
-            row.push(tick(job));
+            row.push(tick("job", &job.handle.to_string(), &short(job.id())));
         }
         row.extend([id(context, job), kind(job)]);
         if queues {
@@ -164,12 +164,13 @@ pub(super) fn table(
     table
 }
 
-/// Returns the tick that chooses a job.
-fn tick(job: &JobView) -> Cell {
-    let (handle, id) = (escaped(&job.handle.to_string()), escaped(&short(job.id())));
+/// Returns the tick that chooses a row for a change of several: the name and the value of its field,
+/// and the name of the row.
+pub(super) fn tick(field: &str, value: &str, name: &str) -> Cell {
+    let (value, name) = (escaped(value), escaped(name));
     Cell::markup(format!(
-        "<input type=\"checkbox\" name=\"job\" form=\"bulk\" value=\"{handle}\" \
-         aria-label=\"Choose {id}\">"
+        "<input type=\"checkbox\" name=\"{field}\" form=\"bulk\" value=\"{value}\" \
+         aria-label=\"Choose {name}\">"
     ))
 }
 

@@ -6,10 +6,12 @@ use poolder_client::{Drain, Flow};
 use poolder_core::history::{ErrorGroup, History};
 
 use super::answer::{answer, rendered};
+use super::change::{Action, Buttons, Subject};
 use super::charts;
 use super::frame::{Frame, as_of};
 use super::notes::{Note, notes};
 use super::{nodes, queues};
+use crate::access::Access;
 use crate::look::{Fleet, Past, Seen, failures};
 use crate::request::{Context, Fault};
 use crate::show::{
@@ -38,6 +40,9 @@ struct OverviewPart {
     as_of: String,
     away: String,
     about: String,
+    /// The link to the form of a new job; empty for a visitor who may not enqueue one.
+    enqueue: String,
+    buttons: Buttons,
     notes: Vec<Note>,
     more_notes: usize,
     numbers: Vec<Number>,
@@ -98,6 +103,11 @@ pub(crate) async fn overview_part(context: &Context) -> Result<String, Fault> {
         as_of: as_of(&fleet),
         away: super::frame::away(&fleet),
         about: format!("{}, {}", many(shown, "queue"), many(fleet_nodes.len() as u64, "node")),
+        enqueue: match context.visitor.access() >= Access::Operate {
+            true => context.link("/enqueue"),
+            false => String::new(),
+        },
+        buttons: buttons(context, &fleet.value),
         notes: found,
         more_notes,
         numbers: numbers(context, &fleet.value, &past),
@@ -111,6 +121,17 @@ pub(crate) async fn overview_part(context: &Context) -> Result<String, Fault> {
         },
     };
     rendered(&part)
+}
+
+/// Returns the buttons of the whole fleet: queues are paused as long as one is not, and resumed as
+/// long as one is.
+fn buttons(context: &Context, fleet: &Fleet) -> Buttons {
+    let queues = context.queues(fleet);
+    let paused = queues.iter().filter(|view| view.paused.is_some()).count();
+    let pause = (paused < queues.len()).then_some(Action::PauseAll);
+    let resume = (paused > 0).then_some(Action::ResumeAll);
+    let all = pause.into_iter().chain(resume);
+    Buttons::of(context, &Subject::Fleet(vec![]), "/", all)
 }
 
 /// Returns the history of all queues that the visitor sees together.

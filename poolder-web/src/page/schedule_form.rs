@@ -10,6 +10,7 @@ use super::answer::answer;
 use super::change::{
     self, ConfirmPage, Input, Question, done_and_back, enough, json, moment, quoted,
 };
+use super::command::{json_word, moment_option, option, word};
 use super::enqueue::{LANES, envelope, lane};
 use crate::access::Access;
 use crate::request::{Context, Fault, Fields};
@@ -166,25 +167,44 @@ async fn form(
     Ok(ConfirmPage::new(context, asked).await)
 }
 
-fn command(fields: &Fields) -> String {
-    let or = |name: &str, other: &str| match fields.get(name) {
-        "" => other.to_owned(),
-        value => quoted(value),
-    };
-    let verb = if fields.is_set("was") { "change" } else { "add" };
-    let (name, queue) = (or("schedule", "NAME"), or("queue", "QUEUE"));
-    let timing = fields.get("timing");
-    let is_interval = poolder_cron::span(timing).is_ok();
-    let option = if is_interval { "every" } else { "cron" };
-    let kind = if fields.is_set("was") {
-        String::new()
-    } else {
-        format!(" --kind {}", or("kind", "KIND"))
-    };
-    format!(
-        "poolder schedule {verb} {name} --queue {queue}{kind} --{option} {}",
-        or("timing", "TIMING")
-    )
+/// Returns the command that stores the schedule of a form.
+pub(super) fn command(fields: &Fields) -> String {
+    let is_change = fields.is_set("was");
+    let verb = if is_change { "change" } else { "add" };
+    let (name, queue) = (word(fields, "schedule", "NAME"), word(fields, "queue", "QUEUE"));
+    let is_interval = poolder_cron::span(fields.get("timing")).is_ok();
+    let timing = format!(
+        " --{} {}",
+        if is_interval { "every" } else { "cron" },
+        word(fields, "timing", "TIMING")
+    );
+    let mut command = format!("poolder schedule {verb} {name} --queue {queue}");
+    // A change without a payload leaves the job as it is.
+    if !is_change || fields.is_set("payload") {
+        command += &format!(" --kind {}", word(fields, "kind", "KIND"));
+    }
+    command += &timing;
+    if fields.is_set("payload") {
+        command += &format!(" --payload {}", json_word(fields.get("payload"), "payload"));
+        command += &option(fields, "version", "version-of-payload");
+    }
+    // Those that a new schedule has anyway are left out.
+    for (name, usual) in [("lane", "normal"), ("overlap", "allow"), ("missed", "one")] {
+        match fields.get(name) {
+            value if value.is_empty() || (value == usual && !is_change) => {}
+            value => command += &format!(" --{name} {}", quoted(&value.replace(' ', "-"))),
+        }
+    }
+    for name in ["attempts", "zone", "jitter"] {
+        command += &option(fields, name, name);
+    }
+    for name in ["start", "end"] {
+        command += &match (fields.get(name), is_change) {
+            ("", true) => format!(" --no-{name}"),
+            _ => moment_option(fields, name),
+        };
+    }
+    command
 }
 
 /// Sets all that the form says, but the job of a schedule whose payload was left empty.

@@ -6,9 +6,11 @@ use poolder_core::broker::ScheduleInfo;
 use poolder_core::{RunOutcome, ScheduleRun, Status};
 
 use super::answer::answer;
-use super::cards::{Card, CardsPage};
+use super::bulk::Bar;
+use super::cards::{Ask, Card, CardsPage};
 use super::change::{Action, Buttons, Subject};
 use super::frame::Frame;
+use super::listing::tick;
 use crate::access::Access;
 use crate::request::{Context, Fault, encoded};
 use crate::show::{
@@ -32,7 +34,9 @@ async fn page(context: &Context) -> Result<CardsPage, Fault> {
         let page = client.schedules(&view.queue).page(0).await;
         (view.queue.clone(), page)
     });
-    let columns = vec![
+    let text = context.query("match");
+    let mut columns = vec![
+        Column::text("Choose").class("pick").unseen(),
         Column::text("Schedule"),
         Column::text("Queue"),
         Column::text("Status"),
@@ -45,12 +49,11 @@ async fn page(context: &Context) -> Result<CardsPage, Fault> {
         Column::text("Owner"),
         Column::text("Changes").class("acts").unseen(),
     ];
-    let mut table = Table::new("Schedules", columns).or("There is no schedule.");
     let (mut notes, mut infos) = (String::new(), vec![]);
     for (queue, page) in join_all(all).await {
         match page {
             Ok((page, next)) => {
-                infos.extend(page);
+                infos.extend(page.into_iter().filter(|info| info.matches(text)));
                 if next != 0 {
                     notes += &format!(" {queue} has more: poolder schedule list shows all.");
                 }
@@ -59,15 +62,40 @@ async fn page(context: &Context) -> Result<CardsPage, Fault> {
         }
     }
     infos.sort_by(|a, b| a.next.is_none().cmp(&b.next.is_none()).then(a.next.cmp(&b.next)));
-    infos.iter().for_each(|info| table.row(cells(context, info)));
+    let bar = Bar::of_schedules(context, text, infos.len());
+    if bar.is_none() {
+        columns.remove(0);
+    }
+    let none = if text.is_empty() { "There is no schedule." } else { "No schedule matches." };
+    let mut table = Table::new("Schedules", columns).or(none);
+    for info in &infos {
+        let mut row = cells(context, info);
+        if bar.is_some() {
+            row.insert(0, tick("schedule", &written(info), &info.name));
+        }
+        table.row(row);
+    }
     let about = format!("{}.{notes}", many(table.rows.len() as u64, "schedule"));
     let frame = Frame::new(context, "Schedules", "/schedules", Some(&fleet)).await;
-    let card = Card::new("Schedules", "the next one first", table);
+    let card = Card { bar, ..Card::new("Schedules", "the next one first", table) };
     let mut page = CardsPage::new(frame, about, vec![card]);
+    page.ask = Some(Ask {
+        path: context.link("/schedules"),
+        name: "match",
+        label: "Name, queue or kind",
+        value: text.to_owned(),
+        hint: "a part of it",
+        button: "Filter",
+    });
     if context.visitor.access() >= Access::Admin {
         page.links.push(("Add a schedule…".into(), context.link("/schedules/form")));
     }
     Ok(page)
+}
+
+/// Returns a schedule as a form writes one of several.
+pub(super) fn written(info: &ScheduleInfo) -> String {
+    format!("{}/{}", info.partition.queue, info.name)
 }
 
 /// Returns the last runs, each as a mark that leads to its job.

@@ -10,7 +10,8 @@ const MOST: usize = 600;
 
 /// Returns the header that keeps a sentence for the next page.
 pub(crate) fn said_cookie(base: &str, text: &str) -> String {
-    let text: String = text.chars().take(MOST / 4).collect();
+    let fits = |(at, c): &(usize, char)| at + c.len_utf8() <= MOST;
+    let text: String = text.char_indices().take_while(fits).map(|(_, c)| c).collect();
     format!("{NAME}={}; Path={}; Max-Age=60; HttpOnly; SameSite=Strict", encoded(&text), path(base))
 }
 

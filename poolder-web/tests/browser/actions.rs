@@ -4,13 +4,14 @@ use poolder::{JobState, Timestamp};
 use poolder_devserver::Server;
 
 use crate::driver::Tab;
-use crate::world::{QUEUE, World, must, text};
+use crate::world::{QUEUE, Ship, World, must, text};
 use crate::{forms, structures};
 
 /// Makes one change, and looks for its effect.
 pub(crate) async fn take(server: &Server, tab: &Tab, action: &str) -> Result<(), String> {
     let world = &World::new(server, action).await?;
     match action {
+        "pause-all" | "resume-all" => all_queues(world, tab, action).await,
         "pause" => pause(world, tab).await,
         "resume" => resume(world, tab).await,
         "drain" => drain(world, tab).await,
@@ -51,6 +52,25 @@ pub(crate) fn said(tab: &Tab, text: &str) -> Result<(), String> {
     tab.until(&format!("the page says {text:?}"), || {
         Ok(tab.value(said)?.as_str().is_some_and(|said| said.contains(text)))
     })
+}
+
+async fn all_queues(world: &World, tab: &Tab, action: &str) -> Result<(), String> {
+    let ship = || Ship { to: "ana".into() };
+    world.client.enqueue(ship()).queue("letters").await.map_err(text)?;
+    world.ready("ana").await?;
+    if action == "resume-all" {
+        for paused in world.client.pause_many([QUEUE, "letters"]).await {
+            paused.map_err(text)?;
+        }
+    }
+    tab.open(&world.site.page("/"))?;
+    ask(tab, action)?;
+    tab.type_into("input[name=typed]", "2 queues")?;
+    tab.press(&button(action))?;
+    said(tab, "d 2 queues. The same: poolder queue ")?;
+    let views = world.client.overview().await.map_err(text)?;
+    let paused = views.iter().filter(|view| view.paused.is_some()).count();
+    must(paused == if action == "pause-all" { 2 } else { 0 }, format!("{paused} are paused"))
 }
 
 async fn pause(world: &World, tab: &Tab) -> Result<(), String> {

@@ -1,11 +1,11 @@
 //! Changes of several jobs, of all jobs of an error, and the forms of new jobs and schedules.
 
-use poolder::JobState;
+use poolder::{JobState, Status};
 use poolder_devserver::Server;
 
 use crate::actions::{ask, button, said};
 use crate::driver::Tab;
-use crate::world::{QUEUE, World, must, text};
+use crate::world::{QUEUE, Ship, World, must, text};
 
 /// Jobs that are ticked are run now, and all that match are deleted with a progress.
 pub(crate) async fn several(server: &Server, tab: &Tab) -> Result<(), String> {
@@ -84,6 +84,34 @@ pub(crate) async fn schedule(server: &Server, tab: &Tab) -> Result<(), String> {
     must(stored.is_some(), "the schedule was not stored")
 }
 
+/// Schedules that are ticked are paused, and all that match a text after a question.
+pub(crate) async fn schedules(server: &Server, tab: &Tab) -> Result<(), String> {
+    let world = &World::new(server, "schedules").await?;
+    for name in ["digest", "prices", "price-list"] {
+        let job = Ship { to: "all".into() };
+        world.client.schedule(name, "@every 15m", job).await.map_err(text)?;
+    }
+    let paused = async || {
+        let all = world.client.find_schedules("").await.map_err(text)?;
+        let each = all.into_iter().filter(|info| info.status == Status::Paused);
+        Ok::<Vec<String>, String>(each.map(|info| info.name).collect())
+    };
+    tab.open(&world.site.page("/schedules"))?;
+    tab.press("input[value='parcels/digest']")?;
+    tab.press(&format!("#bulk {}", button("schedule-pause")))?;
+    said(tab, "Paused 1 schedule.")?;
+    must(paused().await? == ["digest"], "another schedule was paused")?;
+    tab.type_into("#ask", "price\u{e007}")?;
+    tab.until("the list is filtered", || Ok(tab.address()?.contains("match=price")))?;
+    tab.press("#bulk input[name=all]")?;
+    tab.press(&format!("#bulk {}", button("schedule-pause")))?;
+    tab.shows("Pause 2 schedules of those that match")?;
+    tab.type_into("input[name=typed]", "2 schedules")?;
+    tab.press(&button("schedule-pause"))?;
+    said(tab, "Paused 2 schedules.")?;
+    must(paused().await?.len() == 3, "not all that match were paused")
+}
+
 /// A filtered list gets a name, under which it is found again.
 pub(crate) async fn view(server: &Server, tab: &Tab) -> Result<(), String> {
     let world = &World::new(server, "view").await?;
@@ -102,7 +130,7 @@ pub(crate) async fn view(server: &Server, tab: &Tab) -> Result<(), String> {
 /// The jobs that an error has left behind run again.
 pub(crate) async fn error(server: &Server, tab: &Tab) -> Result<(), String> {
     let world = &World::new(server, "error").await?;
-    let job = world.failed("ana").await?;
+    let job = world.failed("ana", JobState::Dead).await?;
     tab.open(&world.site.page("/errors"))?;
     tab.press("main a[href^='/errors/']")?;
     tab.shows("Latest dead jobs")?;
@@ -115,6 +143,30 @@ pub(crate) async fn error(server: &Server, tab: &Tab) -> Result<(), String> {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     Ok(())
+}
+
+/// The jobs that wait for another attempt after an error are dead then, with their error.
+pub(crate) async fn bury_error(server: &Server, tab: &Tab) -> Result<(), String> {
+    let world = &World::new(server, "bury-error").await?;
+    let job = world.failed("ana", JobState::Retrying).await?;
+    let other = world.later("bob").await?;
+    tab.open(&world.site.page("/errors"))?;
+    tab.press("main a[href^='/errors/']")?;
+    tab.press("a[href*='/errors/change?action=bury']")?;
+    tab.shows("Bury 1 job of error")?;
+    tab.shows("poolder error bury")?;
+    tab.press(&button("bury"))?;
+    tab.until("the page of the task", || Ok(tab.address()?.contains("/task/")))?;
+    tab.until("the task ends", || {
+        tab.open(&tab.address()?)?;
+        Ok(tab.text()?.contains("1 changed"))
+    })?;
+    let view = world.client.job(&job).view().await.map_err(text)?.ok_or("the job is gone")?;
+    let error = view.failure().map(|failure| failure.message.clone()).unwrap_or_default();
+    must(view.state == JobState::Dead, format!("the job is {}", view.state))?;
+    must(error == "no way to ana", format!("its error is {error:?}"))?;
+    let state = world.client.job(&other).state().await.map_err(text)?;
+    must(state == Some(JobState::Scheduled), format!("another job is {state:?}"))
 }
 
 /// A job gets another time, or another payload.

@@ -6,13 +6,15 @@
 //! | argument | effect |
 //! |---|---|
 //! | a word | makes the checks whose names contain it |
-//! | `--sample` | looks at each page in one theme and at one width, not in all |
+//! | `--sample` | looks at each page in one theme and at one width, not in all, and leaves out what takes long |
 //! | `--screenshots DIR` | takes pictures, and makes no check |
 
 mod actions;
+mod clicks;
 mod driver;
 mod fleet;
 mod forms;
+mod keys;
 mod pages;
 mod report;
 mod scenes;
@@ -20,6 +22,7 @@ mod shots;
 mod site;
 mod structures;
 mod table;
+mod tasks;
 mod world;
 
 use std::path::Path;
@@ -80,17 +83,17 @@ async fn run(words: &[String]) -> Result<bool, String> {
     let mut report = Report::new(names.cloned().collect());
     let missing = async { world::must(table::missing().is_empty(), table::missing().join(", ")) };
     report.check("each page and each action has a check", missing).await;
-    act(&driver, &tab, &mut report).await?;
+    let all = !words.iter().any(|word| word == "--sample");
+    act(&driver, &tab, all, &mut report).await?;
     let fleet = Fleet::start(Duration::ZERO).await?;
     let broken = async { pages::notices_a_broken_page(&fleet, &tab, &axe) };
     report.check("a broken page is noticed", broken).await;
-    let all = !words.iter().any(|word| word == "--sample");
     pages::look_at_all(&fleet, &tab, &axe, all, &mut report).await;
     Ok(report.end())
 }
 
-/// Takes each action with scripts and without, and plays the scenes.
-async fn act(driver: &Driver, tab: &Tab, report: &mut Report) -> Result<(), String> {
+/// Takes each action with scripts and without, and plays the scenes, all of them or a sample.
+async fn act(driver: &Driver, tab: &Tab, all: bool, report: &mut Report) -> Result<(), String> {
     let server = &Server::builder().aof(Fsync::EverySec).start().map_err(text)?;
     let plain = &driver.open(false)?;
     tab.look(Theme::Light, 1280)?;
@@ -114,6 +117,18 @@ async fn act(driver: &Driver, tab: &Tab, report: &mut Report) -> Result<(), Stri
     report.check("session", scenes::session(server, tab)).await;
     report.check("keys, search and theme", scenes::keys_search_and_theme(server, tab)).await;
     report.check("server away and back", scenes::server_away(server, tab)).await;
+    if !all {
+        return Ok(());
+    }
+    report.check("each key", keys::each(server, tab)).await;
+    for (tab, how) in [(tab, ""), (plain, " without scripts")] {
+        report.check(&format!("several schedules{how}"), forms::schedules(server, tab)).await;
+        report.check(&format!("an error is buried{how}"), forms::bury_error(server, tab)).await;
+        report.check(&format!("vanished at a click{how}"), clicks::vanished(server, tab)).await;
+        report.check(&format!("session at a click{how}"), clicks::session(server, tab)).await;
+    }
+    report.check("server away at a click", clicks::server_away(server, tab)).await;
+    report.check("progress and stop of a task", tasks::progress_and_stop(server, tab)).await;
     Ok(())
 }
 

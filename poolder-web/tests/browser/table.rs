@@ -44,12 +44,13 @@ pub(crate) const PAGES: &[(&str, &str)] = &[
 pub(crate) const OTHERS: &[(&str, &str)] = &[
     ("/search", "keys, search and theme"),
     ("/act", "each action"),
+    ("/schedules/change", "several schedules"),
     ("/schedules/save", "a schedule from the form"),
     ("/bulk", "several jobs"),
     ("/views", "a view is saved"),
     ("/task/{id}", "several jobs"),
-    ("/task/{id}/stop", "several jobs"),
-    ("/live/task/{id}", "several jobs"),
+    ("/task/{id}/stop", "progress and stop of a task"),
+    ("/live/task/{id}", "progress and stop of a task"),
     ("/theme", "keys, search and theme"),
     ("/live/overview", "live"),
     ("/live/queue/{queue}", "live"),
@@ -59,6 +60,8 @@ pub(crate) const OTHERS: &[(&str, &str)] = &[
 
 /// The actions, as forms name them. Each has a check of this name.
 pub(crate) const ACTIONS: &[&str] = &[
+    "pause-all",
+    "resume-all",
     "pause",
     "resume",
     "drain",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{Config, Handle, JobState, QueueView};
+use poolder::{Backoff, Config, Handle, JobState, QueueView};
 use poolder_devserver::{Server, namespace};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
@@ -53,10 +53,20 @@ impl World {
         Ok(handle)
     }
 
-    /// Lets a job fail for good.
-    pub(crate) async fn failed(&self, to: &str) -> Result<Handle, String> {
+    /// Stores jobs that are due in an hour.
+    pub(crate) async fn many_later(&self, jobs: u64) -> Result<(), String> {
+        let jobs = (0..jobs).map(|n| Ship { to: n.to_string() });
+        let stored = self.client.enqueue_many(jobs).after(Duration::from_secs(3_600)).await;
+        stored.into_iter().try_for_each(|one| one.map(drop)).map_err(text)
+    }
+
+    /// Lets a job fail: for good, or so that it waits for another attempt.
+    pub(crate) async fn failed(&self, to: &str, state: JobState) -> Result<Handle, String> {
+        let attempts = if state == JobState::Dead { 1 } else { 5 };
+        let hour = Backoff::Fixed(Duration::from_secs(3_600));
+        let policy = Policy::default().attempts(attempts).backoff(hour);
         let job = self.client.enqueue(Ship { to: to.into() });
-        let job = job.policy(Policy::default().attempts(1)).await.map_err(text)?.handle();
+        let job = job.policy(policy).await.map_err(text)?.handle();
         let fails = |job: Ship| async move { Err::<(), _>(format!("no way to {}", job.to)) };
         let pool = Pool::new(QUEUE).size(1).worker(worker_fn(fails));
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -64,7 +74,7 @@ impl World {
         let node = tokio::spawn(node.run_until(async {
             let _ = stopped.await;
         }));
-        while self.client.job(&job).state().await.map_err(text)? != Some(JobState::Dead) {
+        while self.client.job(&job).state().await.map_err(text)? != Some(state) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         // It writes its errors when it stops.

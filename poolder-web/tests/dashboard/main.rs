@@ -6,6 +6,7 @@ mod bulk;
 mod guard;
 mod hostile;
 mod live;
+mod many;
 mod pages;
 mod structures;
 mod tables;

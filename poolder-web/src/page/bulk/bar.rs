@@ -1,4 +1,6 @@
-//! The bar of a list with the changes of several jobs.
+//! The bar of a list with the changes of several of its rows.
+
+use askama::Template;
 
 use poolder_core::view::{Filter, Listing};
 
@@ -8,23 +10,53 @@ use crate::page::change::Action;
 use crate::request::Context;
 use crate::show::{many, number};
 
-/// The bar of a list.
-#[derive(Debug)]
+/// The bar of a list. The ticks of its rows belong to its form, `bulk`.
+#[derive(Debug, Template)]
+#[template(path = "parts/bulk.html")]
 pub(crate) struct Bar {
+    post: String,
+    /// The words that stand there while nothing is chosen.
+    hint: &'static str,
     /// The fields that say which list it is.
-    pub(crate) fields: Vec<(&'static str, String)>,
-    /// The words of the choice of all jobs; empty for a visitor who may only change those that are
+    fields: Vec<(&'static str, String)>,
+    /// The words of the choice of all rows; empty for a visitor who may only change those that are
     /// chosen one by one.
-    pub(crate) all: String,
-    pub(crate) buttons: Vec<BarButton>,
+    all: String,
+    buttons: Vec<BarButton>,
 }
 
 /// A button of the bar.
 #[derive(Debug)]
-pub(crate) struct BarButton {
-    pub(crate) action: &'static str,
-    pub(crate) word: String,
-    pub(crate) tone: &'static str,
+struct BarButton {
+    action: &'static str,
+    word: String,
+    tone: &'static str,
+}
+
+impl Bar {
+    /// Returns the bar of a list of schedules: those that match a text are paused, or resumed.
+    pub(in crate::page) fn of_schedules(
+        context: &Context,
+        text: &str,
+        count: usize,
+    ) -> Option<Self> {
+        let access = context.visitor.access();
+        let all = [Action::PauseSchedule, Action::ResumeSchedule];
+        let all = all.into_iter().filter(|action| access >= action.needs());
+        let buttons: Vec<_> = all.map(button).collect();
+        let schedules = many(count as u64, "schedule");
+        (count > 0 && !buttons.is_empty()).then(|| Self {
+            post: context.link("/schedules/change"),
+            hint: "Choose schedules below",
+            fields: vec![("match", text.to_owned())],
+            all: match (access, text) {
+                (Access::Admin, "") => format!("all {schedules}"),
+                (Access::Admin, _) => format!("all that match, {schedules}"),
+                _ => String::new(),
+            },
+            buttons,
+        })
+    }
 }
 
 /// Returns the bar of a list, for a visitor who may change jobs of it; `count` is the number of jobs
@@ -49,6 +81,8 @@ pub(in crate::page) fn bar(
     ];
     let allowed = actions(listing).iter().filter(|action| access >= action.needs());
     Some(Bar {
+        post: context.link("/bulk"),
+        hint: "Choose jobs below",
         fields: own.into_iter().chain(others).collect(),
         all: match (access, filter.is_any()) {
             (Access::Admin, true) => format!("all {}", many(count, "job")),

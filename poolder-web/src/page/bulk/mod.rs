@@ -16,11 +16,10 @@ use super::answer::{answer, refuse};
 use super::change::{self, asked_again, done_and_back};
 use super::theme::inner_path;
 use crate::request::{Context, Fault, Fields};
-use crate::show::many;
 
 pub(in crate::page) use bar::{Bar, bar};
 pub(in crate::page) use count::{Count, count, grown};
-pub(in crate::page) use selection::{Scope, Selection};
+pub(in crate::page) use selection::{Scope, Selection, example_commands};
 pub(in crate::page) use tasks::begin;
 pub(crate) use tasks::{stop_task, task, task_part};
 
@@ -76,21 +75,11 @@ async fn change_all(context: &Context, jobs: &[Handle], change: &JobChange) -> S
     let client = change::client(context);
     let each: Vec<_> = jobs.iter().map(|job| change::change_job(&client, job, change)).collect();
     let results: Vec<_> = stream::iter(each).buffered(AT_ONCE).collect().await;
-    let mut failed = jobs
+    let failed = jobs
         .iter()
         .zip(&results)
         .filter_map(|(job, result)| Some(format!("{}: {}", job.job, result.as_ref().err()?)));
-    let made = results.iter().filter(|result| result.is_ok()).count() as u64;
-    let first = failed.next();
-    let others = failed.count() as u64;
-    let (made, verb) = (many(made, "job"), verb(change));
-    match (first, others) {
-        (None, _) => format!("{verb} {made}."),
-        (Some(first), 0) => format!("{verb} {made}, and left one: {first}."),
-        (Some(first), others) => {
-            format!("{verb} {made}, and left {}: {first}, and others.", many(others + 1, "job"))
-        }
-    }
+    change::summary(verb(change), (results.len(), "job"), &failed.collect::<Vec<_>>())
 }
 
 /// Returns the change as a word before "3 jobs", after it was made.

@@ -6,6 +6,7 @@ use poolder_core::{Handle, QueueName};
 
 use crate::access::Access;
 use crate::page::change::{self, Action, allowed_on, quoted};
+use crate::page::command::{json_word, time_options};
 use crate::page::listing;
 use crate::request::{Context, Fault, Fields};
 use crate::task::{Part, Plan};
@@ -106,7 +107,7 @@ impl Selection {
         Plan { parts: self.queues().into_iter().map(part).collect(), most }
     }
 
-    /// Returns the command that does the same; nothing where there is none.
+    /// Returns the command that does the same.
     pub(super) fn command(&self, fields: &Fields) -> String {
         let verb = match self.action {
             Action::Revive => "dead retry",
@@ -114,25 +115,21 @@ impl Selection {
             Action::Cancel => "job cancel",
             Action::Bury => "job kill",
             Action::Reschedule => "job reschedule",
-            Action::Delete => "job rm",
-            _ => return String::new(),
+            Action::Edit => "job edit",
+            _ => "job rm",
         };
-        let time = match (fields.get("in"), fields.get("at")) {
-            _ if self.action != Action::Reschedule => String::new(),
-            ("", "") => " --in TIME".into(),
-            ("", at) => format!(" --at {}", quoted(&format!("{at}:00Z"))),
-            (span, _) => format!(" --in {}", quoted(span)),
+        let values = match self.action {
+            Action::Reschedule => match time_options(fields) {
+                none if none.is_empty() => " --in TIME".into(),
+                time => time,
+            },
+            Action::Edit => format!(" --patch {}", json_word(fields.get("patch"), "patch")),
+            _ => String::new(),
         };
-        let jobs = match &self.scope {
-            Scope::Chosen(jobs) => {
-                let jobs: Vec<String> = jobs.iter().map(ToString::to_string).collect();
-                jobs.join(" ")
-            }
-            Scope::All(queues) => {
-                let queue = match queues.as_slice() {
-                    [one] => one.to_string(),
-                    _ => "EACH".into(),
-                };
+        let jobs: String = match &self.scope {
+            Scope::Chosen(jobs) => jobs.iter().map(|job| format!(" {job}")).collect(),
+            Scope::All(_) => {
+                let queues = self.queues().into_iter().map(|queue| format!(" --queue {queue}"));
                 let is_dead = self.action == Action::Revive;
                 let state =
                     if is_dead { String::new() } else { format!(" --state {}", self.listing) };
@@ -140,11 +137,30 @@ impl Selection {
                     true => String::new(),
                     false => format!(" --where {}", quoted(&self.filter.to_string())),
                 };
-                format!("--queue {queue} --all{state}{filter}")
+                queues.collect::<String>() + " --all" + &state + &filter
             }
         };
-        format!("poolder {verb}{time} {jobs}")
+        format!("poolder {verb}{values}{jobs}")
     }
+}
+
+/// Returns the commands of all changes of several jobs, each with its name, for one example.
+pub(in crate::page) fn example_commands(fields: &Fields) -> Vec<(String, String)> {
+    let mut all = vec![];
+    let Ok(job) = fields.get("job").parse::<Handle>() else { return all };
+    let queues = [job.partition.queue.clone(), job.partition.queue.clone()];
+    for listing in [Listing::Dead, Listing::Running, Listing::Ready, Listing::Retrying] {
+        for &action in actions(listing) {
+            let scopes = [Scope::Chosen(vec![job.clone()]), Scope::All(queues.to_vec())];
+            for scope in scopes {
+                let filter = fields.get("where").parse().unwrap_or_default();
+                let selection = Selection { action, listing, filter, scope };
+                let name = format!("{} several {listing} jobs", action.name());
+                all.push((name, selection.command(fields)));
+            }
+        }
+    }
+    all
 }
 
 fn chosen(fields: &Fields) -> Result<Vec<Handle>, Fault> {

@@ -1,13 +1,16 @@
 //! The changes that a visitor can make: their names, their rights and their words.
 
 use crate::access::Access;
-use crate::request::Context;
+use crate::page::command::{json_word, time_options, word};
+use crate::request::{Context, Fields};
 
 use super::subject::{Sort, Subject};
 
 /// A change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::page) enum Action {
+    PauseAll,
+    ResumeAll,
     Pause,
     Resume,
     Drain,
@@ -46,7 +49,9 @@ pub(crate) struct Button {
 }
 
 impl Action {
-    pub(super) const ALL: [Self; 25] = [
+    pub(super) const ALL: [Self; 27] = [
+        Self::PauseAll,
+        Self::ResumeAll,
         Self::Pause,
         Self::Resume,
         Self::Drain,
@@ -81,6 +86,8 @@ impl Action {
 
     pub(in crate::page) fn name(self) -> &'static str {
         match self {
+            Self::PauseAll => "pause-all",
+            Self::ResumeAll => "resume-all",
             Self::Pause => "pause",
             Self::Resume => "resume",
             Self::Drain => "drain",
@@ -112,6 +119,7 @@ impl Action {
     /// Returns the sort of subjects that the action changes.
     pub(in crate::page) fn sort(self) -> Sort {
         match self {
+            Self::PauseAll | Self::ResumeAll => Sort::Fleet,
             Self::Pause | Self::Resume | Self::Drain | Self::Purge | Self::Resize => Sort::Queue,
             Self::QuietNode | Self::ResumeNode | Self::StopNode | Self::ForgetNode => Sort::Node,
             Self::RunSchedule
@@ -157,12 +165,14 @@ impl Action {
 
     /// Returns true for an action that loses something.
     pub(in crate::page) fn destroys(self) -> bool {
-        !matches!(self, Self::Reschedule | Self::Edit | Self::Resize)
+        !matches!(self, Self::ResumeAll | Self::Reschedule | Self::Edit | Self::Resize)
             && (self.asks() || self == Self::Cancel)
     }
 
     pub(in crate::page) fn word(self) -> &'static str {
         match self {
+            Self::PauseAll => "Pause all…",
+            Self::ResumeAll => "Resume all…",
             Self::Pause | Self::PauseSchedule => "Pause",
             Self::Resume | Self::ResumeSchedule | Self::ResumeNode => "Resume",
             Self::Drain => "Drain…",
@@ -186,11 +196,11 @@ impl Action {
         }
     }
 
-    /// Returns the command that does the same; nothing where the program has none.
-    pub(in crate::page) fn command(self, subject: &Subject) -> String {
+    /// Returns the command that does the same, with the values of a form.
+    pub(in crate::page) fn command(self, subject: &Subject, fields: &Fields) -> String {
         let verb = match self {
-            Self::Pause => "queue pause",
-            Self::Resume => "queue resume",
+            Self::Pause | Self::PauseAll => "queue pause",
+            Self::Resume | Self::ResumeAll => "queue resume",
             Self::Drain => "queue drain",
             Self::Purge => "queue purge",
             Self::Resize => "queue resize",
@@ -212,9 +222,24 @@ impl Action {
             Self::StopPool => "pool stop",
             Self::StartPool => "pool start",
             Self::FlushBatch => "batch flush",
-            Self::PopEntry | Self::ReleaseKey => return String::new(),
+            Self::PopEntry => "batch pop",
+            Self::ReleaseKey => "unique release",
         };
-        format!("poolder {verb} {}", subject.argument())
+        let values = match self {
+            Self::Resize => format!(" {}", word(fields, "size", "SLOTS")),
+            Self::PopEntry => format!(" --index {}", word(fields, "index", "N")),
+            Self::Reschedule => match time_options(fields) {
+                none if none.is_empty() => " --in TIME".into(),
+                time => time,
+            },
+            // Where a part of the payload is hidden from visitors, they write a patch.
+            Self::Edit if fields.is_set("patch") => {
+                format!(" --patch {}", json_word(fields.get("patch"), "patch"))
+            }
+            Self::Edit => " --payload @payload.json".into(),
+            _ => String::new(),
+        };
+        format!("poolder {verb} {}{values}", subject.argument())
     }
 
     /// Returns the button of the action; `back` is the page to which it leads.

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::action::Action;
 use super::actor::client;
+use super::fleet;
 use super::inputs::read_time;
 use super::question::shown;
 use super::subject::{Subject, whole};
@@ -22,6 +23,7 @@ pub(super) async fn make(
 ) -> Result<String, Fault> {
     let client = client(context);
     match subject {
+        Subject::Fleet(_) => fleet::make(context, &client, action).await,
         Subject::Queue(queue) => of_queue(&client, action, queue, fields).await,
         Subject::Job(handle) => of_job(context, &client, action, handle, fields).await,
         Subject::Node(name) => of_node(&client, action, name).await,
@@ -132,6 +134,23 @@ pub(in crate::page) async fn change_job(
             "deleted".into()
         }
     })
+}
+
+/// Says how many of some things were changed, and why the others were not: `failed` has a reason for
+/// each of those.
+pub(in crate::page) fn summary(
+    verb: &str,
+    (all, thing): (usize, &str),
+    failed: &[String],
+) -> String {
+    let (left, made) = (failed.len() as u64, many(all.saturating_sub(failed.len()) as u64, thing));
+    match failed {
+        [] => format!("{verb} {made}."),
+        [one] => format!("{verb} {made}, and left one: {one}."),
+        [first, ..] => {
+            format!("{verb} {made}, and left {}: {first}, and others.", many(left, thing))
+        }
+    }
 }
 
 /// Edits a job and lets it run again. One that is not dead yet is buried first, which keeps it from

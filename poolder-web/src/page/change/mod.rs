@@ -3,6 +3,7 @@
 mod action;
 mod actor;
 mod buttons;
+mod fleet;
 mod inputs;
 mod make;
 mod question;
@@ -20,14 +21,14 @@ pub(in crate::page) use action::Action;
 pub(in crate::page) use actor::{actor, client};
 pub(in crate::page) use buttons::{Buttons, of_job, of_queue};
 pub(in crate::page) use inputs::{Input, moment, read_time, time};
-pub(in crate::page) use make::{BURIED, change_job, json};
+pub(in crate::page) use make::{BURIED, change_job, json, summary};
 pub(in crate::page) use question::{ConfirmPage, Question, shown};
 pub(in crate::page) use subject::{Subject, allowed_on, enough, queue_of, quoted, whole};
 
 /// Answers with the question before a change.
 pub(crate) async fn confirm(context: Context) -> Response {
     let page = async {
-        let (action, subject) = checked(&context, &context.query)?;
+        let (action, subject) = checked(&context, &context.query).await?;
         question::ask(&context, (action, &subject), &context.query, String::new()).await
     };
     let page = page.await;
@@ -37,7 +38,7 @@ pub(crate) async fn confirm(context: Context) -> Response {
 /// Makes a change, and leads back to the page; asks again where the question was not answered, or
 /// its number is not right any more.
 pub(crate) async fn act(context: Context, Form(fields): Form<Fields>) -> Response {
-    let (action, subject) = match checked(&context, &fields) {
+    let (action, subject) = match checked(&context, &fields).await {
         Ok(checked) => checked,
         Err(fault) => return refuse(&context, fault).await,
     };
@@ -51,7 +52,7 @@ pub(crate) async fn act(context: Context, Form(fields): Form<Fields>) -> Respons
             (Action::Delete, Subject::Job(job)) => format!("/queues/{}", job.partition.queue),
             _ => inner_path(fields.get("back")).to_owned(),
         };
-        done_and_back(&context, &done, &action.command(&subject), &back)
+        done_and_back(&context, &done, &action.command(&subject, &fields), &back)
     });
     match made {
         Err(fault) if !action.asks() => refuse(&context, fault).await,
@@ -106,12 +107,41 @@ pub(in crate::page) async fn asked_again(
     asked
 }
 
+/// Returns the commands of all actions, each with its name, for one example.
+pub(in crate::page) fn example_commands(fields: &Fields) -> Vec<(String, String)> {
+    let example = |action: Action| {
+        let subject = Subject::of(action.sort(), fields).ok()?;
+        Some((action.name().to_owned(), action.command(&subject, fields)))
+    };
+    Action::ALL.into_iter().filter_map(example).collect()
+}
+
 /// Returns the action and its subject when the visitor may take it.
-fn checked(context: &Context, fields: &Fields) -> Result<(Action, Subject), Fault> {
+async fn checked(context: &Context, fields: &Fields) -> Result<(Action, Subject), Fault> {
     let name = fields.get("action");
     let action =
         Action::of(name).ok_or_else(|| Fault::invalid(format!("There is no action {name:?}.")))?;
     let subject = Subject::of(action.sort(), fields)?;
     subject.allowed(context, action.needs())?;
-    Ok((action, subject))
+    match subject {
+        Subject::Fleet(_) => Ok((action, fleet::subject(context, action).await?)),
+        subject => Ok((action, subject)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::page::command::example_commands;
+
+    #[test]
+    fn each_action_names_a_command() {
+        let named = example_commands();
+        for action in Action::ALL {
+            let name = action.name();
+            let line = named.iter().find(|(of, _)| of == name);
+            let line = line.unwrap_or_else(|| panic!("{name} names no command"));
+            assert!(line.1.starts_with("poolder ") && line.1.len() > 20, "{}", line.1);
+        }
+    }
 }

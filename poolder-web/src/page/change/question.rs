@@ -6,6 +6,7 @@ use poolder_core::{Handle, QueueName};
 use serde_json::Value;
 
 use super::action::Action;
+use super::fleet;
 use super::inputs::{Input, time};
 use super::subject::Subject;
 use crate::page::frame::Frame;
@@ -76,7 +77,7 @@ pub(super) async fn ask(
         } else {
             action.word().trim_end_matches('…')
         },
-        command: action.command(subject),
+        command: action.command(subject, fields),
         again,
         path: "/act",
         action: action.name(),
@@ -89,6 +90,7 @@ pub(super) async fn ask(
     let own = subject.fields().into_iter().map(|(name, value)| (name.to_owned(), value));
     asked.hidden = own.collect();
     match (action, subject) {
+        (_, Subject::Fleet(_)) => fleet::ask(context, action, &mut asked).await?,
         (Action::Drain | Action::Purge, Subject::Queue(queue)) => {
             let count = concerned(context, action, queue).await?;
             let which =
@@ -229,17 +231,23 @@ pub(super) async fn not_confirmed(
     subject: &Subject,
     fields: &Fields,
 ) -> Option<String> {
-    let (Action::Drain | Action::Purge, Subject::Queue(queue)) = (action, subject) else {
-        return None;
+    let named: u64 = fields.get("count").parse().unwrap_or(0);
+    let (word, thing, done, now) = match (action, subject) {
+        (_, Subject::Fleet(_)) => {
+            (many(named, "queue"), "queue", "changed", fleet::count(context, action).await)
+        }
+        (Action::Drain | Action::Purge, Subject::Queue(queue)) => {
+            (format!("the name {queue}"), "job", "deleted", concerned(context, action, queue).await)
+        }
+        _ => return None,
     };
-    if fields.get("typed") != queue.as_str() {
-        return Some(format!("Type the name {queue} to go on."));
+    if fields.get("typed") != word.trim_start_matches("the name ") {
+        return Some(format!("Type {word} to go on."));
     }
-    let count: u64 = fields.get("count").parse().unwrap_or(0);
-    match concerned(context, action, queue).await {
-        Ok(now) if now > count => Some(format!(
-            "There were {}, and now there are {}. Nothing was deleted.",
-            many(count, "job"),
+    match now {
+        Ok(now) if now > named => Some(format!(
+            "There were {}, and now there are {}. Nothing was {done}.",
+            many(named, thing),
             number(now)
         )),
         Ok(_) => None,

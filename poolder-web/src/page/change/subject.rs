@@ -1,4 +1,4 @@
-//! The subjects of changes: queues, jobs, nodes, schedules, pools and slots, lists of batchers, and
+//! The subjects of changes: all queues, one, jobs, nodes, schedules, pools and slots, lists of batchers, and
 //! keys of unique jobs; how forms write them, and how the command does.
 
 use poolder_core::{Handle, QueueName, UniqueKey};
@@ -9,6 +9,7 @@ use crate::request::{Context, Fault, Fields};
 /// A sort of subjects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::page) enum Sort {
+    Fleet,
     Queue,
     Job,
     Node,
@@ -21,6 +22,8 @@ pub(in crate::page) enum Sort {
 /// The subject of a change.
 #[derive(Debug, Clone)]
 pub(in crate::page) enum Subject {
+    /// All queues that the visitor may change: their names where there are others.
+    Fleet(Vec<QueueName>),
     Queue(QueueName),
     Job(Handle),
     Node(String),
@@ -44,6 +47,7 @@ impl Subject {
     pub(in crate::page) fn of(sort: Sort, fields: &Fields) -> Result<Self, Fault> {
         let queue = || QueueName::new(fields.get("queue")).map_err(Fault::from);
         Ok(match sort {
+            Sort::Fleet => Self::Fleet(vec![]),
             Sort::Queue => Self::Queue(queue()?),
             Sort::Job => Self::Job(fields.get("job").parse()?),
             Sort::Node => match fields.get("node") {
@@ -74,6 +78,7 @@ impl Subject {
     /// Returns the fields that write the subject in a form.
     pub(in crate::page) fn fields(&self) -> Vec<(&'static str, String)> {
         match self {
+            Self::Fleet(_) => vec![],
             Self::Queue(queue) => vec![("queue", queue.to_string())],
             Self::Job(handle) => vec![("job", handle.to_string())],
             Self::Node(name) => vec![("node", name.clone())],
@@ -93,10 +98,10 @@ impl Subject {
         }
     }
 
-    /// Returns the queue that the change concerns; none for a node.
+    /// Returns the queue that the change concerns; none for all queues and for a node.
     pub(in crate::page) fn queue(&self) -> Option<&QueueName> {
         match self {
-            Self::Node(_) => None,
+            Self::Fleet(_) | Self::Node(_) => None,
             Self::Job(handle) => Some(&handle.partition.queue),
             Self::Queue(queue)
             | Self::Schedule(queue, _)
@@ -109,6 +114,10 @@ impl Subject {
     /// Returns the arguments of the command.
     pub(super) fn argument(&self) -> String {
         match self {
+            Self::Fleet(queues) if queues.is_empty() => "--all".into(),
+            Self::Fleet(queues) => {
+                queues.iter().map(QueueName::as_str).collect::<Vec<_>>().join(" ")
+            }
             Self::Queue(queue) => queue.to_string(),
             Self::Job(handle) => handle.to_string(),
             Self::Node(name) => quoted(name),
@@ -124,7 +133,7 @@ impl Subject {
                     if group.is_empty() { String::new() } else { format!(" {}", quoted(group)) };
                 of + &group
             }
-            Self::Key(queue, key) => format!("{queue}/{key}"),
+            Self::Key(queue, key) => format!("{queue} {key}"),
         }
     }
 
