@@ -91,9 +91,14 @@ pub mod prelude {
 }
 
 pub use poolder_client::{
-    Action, BatchEntry, BatcherHandle, BlastRadius, Budget, Bulk, BulkChange, BulkReport, Call, Cast, Check, Client, Diagnosis, Drain, Enqueue, EnqueueMany, EnqueueMiddleware, EnqueueOptions, Explanation, Export, ExportSums, FailureRates, Finding, FleetStatus, Flow, Import, ImportReport, Inspector, JobClient, JobResult, JobWait, KeyHolder, KeyedJob, LimitsHandle, Listed, Many, Matches, NamespaceMetrics, Neighbour, NewError, NodeCrash, Observed, BatcherView,
-    ObservedNode, ObservedQueue, One, Outgoing, PoolCall, PoolClient, PoolSet, PoolSlot, Pop, Push,
-    QueueLoad, QueueMemory, QueueStatus, Repair, ServedQueue, SetCast, Severity, Why, attention,
+    Action, BatchEntry, BatcherHandle, BatcherView, BlastRadius, Budget, Bulk, BulkChange,
+    BulkReport, Call, Cast, Check, Client, Diagnosis, Drain, Enqueue, EnqueueMany,
+    EnqueueMiddleware, EnqueueOptions, Explanation, Export, ExportSums, FailureRates, Finding,
+    FleetStatus, Flow, Import, ImportReport, Inspector, JobClient, JobResult, JobWait, KeyHolder,
+    KeyedJob, LimitsHandle, Listed, Many, Matches, MuteErrors, NamespaceMetrics, Neighbour,
+    NewError, NodeCrash, Observed, ObservedNode, ObservedQueue, One, Outgoing, PoolCall,
+    PoolClient, PoolSet, PoolSlot, Pop, Push, QueueLoad, QueueMemory, QueueStatus, Repair,
+    ServedQueue, SetCast, Severity, Why, attention,
 };
 #[cfg(feature = "schedules")]
 pub use poolder_client::{NewSchedule, PutSchedule, Schedules, SetStatus};
@@ -108,7 +113,7 @@ pub use poolder_core::broker::{Declaration, Declared, ScheduleInfo};
 pub use poolder_core::history::{
     Actor, AttemptCounts, AuditEntry, AuditFilter, AuditOutcome, AuditRecord, ErrorGroup, ErrorId,
     ErrorSample, History, HistoryPoint, HistoryRange, HistorySeries, HistoryStep, JournalEntry,
-    JournalEvent, JournalFilter, JournalRecord, LogId, LogPage, QueueGauges, QueueHistory,
+    JournalEvent, JournalFilter, JournalRecord, LogId, LogPage, Mute, QueueGauges, QueueHistory,
     QueuePoint, TimeStats,
 };
 pub use poolder_core::policy::dispatch::{self, Mode};

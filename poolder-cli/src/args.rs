@@ -66,7 +66,7 @@ pub(crate) enum Noun {
         #[command(subcommand)]
         verb: job::DeadVerb,
     },
-    /// Groups of equal errors: ls, get, retry, bury.
+    /// Groups of equal errors: ls, get, retry, bury, mute, unmute.
     Error {
         #[command(subcommand)]
         verb: errors::ErrorVerb,

@@ -1,6 +1,7 @@
 //! The commands `poolder error …`.
 
 mod act;
+mod mute;
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use serde_json::json;
 
 use crate::args::Common;
 use crate::failure::Failure;
-use crate::output::{Cell, Report, Table, Tone, count, cut, number, second};
+use crate::output::{Cell, NOTHING, Report, Table, Tone, count, cut, number, second};
 use crate::past::Range;
 
 /// The commands about groups of equal errors.
@@ -34,6 +35,11 @@ pub(crate) enum ErrorVerb {
     Retry(act::GroupChange),
     /// Bury the jobs that wait for another attempt after an error.
     Bury(act::GroupChange),
+    /// Mute errors: until the mute ends, they are left out of what needs a person. Their jobs are
+    /// retried and die as before, and they are counted.
+    Mute(mute::Mute),
+    /// End the mutes of errors.
+    Unmute(act::GroupChange),
 }
 
 /// Runs a command about errors and returns its output.
@@ -43,6 +49,8 @@ pub(crate) async fn run(common: &Common, verb: &ErrorVerb) -> Result<Report, Fai
     match verb {
         ErrorVerb::Retry(change) => act::run(&client, &groups, change, true).await,
         ErrorVerb::Bury(change) => act::run(&client, &groups, change, false).await,
+        ErrorVerb::Mute(mute) => mute::mute(&client, &groups, mute).await,
+        ErrorVerb::Unmute(change) => mute::unmute(&client, &groups, change).await,
         ErrorVerb::Ls { since: None } => Ok(list(&groups)),
         ErrorVerb::Ls { since: Some(since) } => {
             let now = client.time().await?;
@@ -54,14 +62,23 @@ pub(crate) async fn run(common: &Common, verb: &ErrorVerb) -> Result<Report, Fai
 }
 
 fn list(groups: &[ErrorGroup]) -> Report {
-    let mut table =
-        Table::new(&["ID", ">LAST HOUR", "LAST SEEN", "FIRST SEEN", "KIND", "CAUSE", "MESSAGE"]);
+    let mut table = Table::new(&[
+        "ID",
+        ">LAST HOUR",
+        "LAST SEEN",
+        "FIRST SEEN",
+        "MUTED UNTIL",
+        "KIND",
+        "CAUSE",
+        "MESSAGE",
+    ]);
     for group in groups {
         table.row([
             group.id.to_string().into(),
             count(group.last_hour).into(),
             second(Some(group.last_seen)).into(),
             second(Some(group.first_seen)).into(),
+            muted(group),
             (&group.sample.kind).into(),
             group.sample.cause.to_string().into(),
             cut(&group.sample.message, 80).into(),
@@ -107,9 +124,30 @@ fn find<'a>(groups: &'a [ErrorGroup], text: &str) -> Result<&'a ErrorGroup, Fail
     }
 }
 
+/// Returns until when a group is muted, in a tone that tells whether the mute has an effect now.
+fn muted(group: &ErrorGroup) -> Cell {
+    let until = second(group.mute.as_ref().map(|mute| mute.until));
+    Cell::new(until).tone(if group.is_muted() { Tone::Faint } else { Tone::Warning })
+}
+
+/// Returns the mute of a group in words.
+fn mute_in_words(group: &ErrorGroup) -> String {
+    let Some(mute) = &group.mute else { return NOTHING.to_owned() };
+    let mut text = format!("until {}", second(Some(mute.until)));
+    for part in [mute.to_string(), format!("by {}", mute.by), mute.reason.clone()] {
+        if !part.is_empty() {
+            text += &format!(", {part}");
+        }
+    }
+    if !group.is_muted() {
+        text += "; it was seen more often than that, so that the mute has no effect now";
+    }
+    text
+}
+
 /// Returns the facts about a group of equal errors.
 pub(crate) fn facts(group: &ErrorGroup) -> Vec<(String, Cell)> {
-    let facts: [(&str, Cell); 11] = [
+    let facts: [(&str, Cell); 12] = [
         ("id", group.id.to_string().into()),
         ("message", Cell::new(&group.sample.message).tone(Tone::Bad)),
         ("cause", group.sample.cause.to_string().into()),
@@ -118,6 +156,7 @@ pub(crate) fn facts(group: &ErrorGroup) -> Vec<(String, Cell)> {
         ("last hour", number(group.last_hour).into()),
         ("first seen", second(Some(group.first_seen)).into()),
         ("last seen", second(Some(group.last_seen)).into()),
+        ("muted", mute_in_words(group).into()),
         ("job", (&group.sample.job).into()),
         ("node", (&group.sample.node).into()),
         ("deploy", (&group.sample.deploy).into()),

@@ -116,7 +116,13 @@ pub(crate) struct Targets {
     #[arg(long, conflicts_with = "names")]
     all: bool,
     /// With --all, only schedules whose name, queue or kind contains this text.
-    #[arg(long = "match", value_name = "TEXT", requires = "all", default_value = "")]
+    #[arg(
+        long = "match",
+        value_name = "TEXT",
+        requires = "all",
+        conflicts_with = "names",
+        default_value = ""
+    )]
     text: String,
     /// The queue into which the schedules enqueue jobs.
     #[arg(long, required_unless_present = "all")]

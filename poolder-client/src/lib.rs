@@ -64,7 +64,12 @@ mod state;
 #[doc(hidden)]
 pub use admin::words;
 pub use admin::{
-    Action, BlastRadius, Budget, BulkChange, BulkReport, Check, Diagnosis, Drain, Explanation, Export, ExportSums, FailureRates, Finding, FleetStatus, Flow, Import, ImportReport, Inspector, KeyHolder, KeyedJob, LimitsHandle, Matches, NamespaceMetrics, Neighbour, NewError, NodeCrash, Observed, ObservedNode, ObservedQueue, PoolSet, QueueLoad, QueueMemory, QueueStatus, Repair, ServedQueue, SetCast, Severity, Why, attention, BatcherView,
+    Action, BatcherView, BlastRadius, Budget, BulkChange, BulkReport, Check, Diagnosis, Drain,
+    Explanation, Export, ExportSums, FailureRates, Finding, FleetStatus, Flow, Import,
+    ImportReport, Inspector, KeyHolder, KeyedJob, LimitsHandle, Matches, MuteErrors,
+    NamespaceMetrics, Neighbour, NewError, NodeCrash, Observed, ObservedNode, ObservedQueue,
+    PoolSet, QueueLoad, QueueMemory, QueueStatus, Repair, ServedQueue, SetCast, Severity, Why,
+    attention,
 };
 pub use batcher::{BatchEntry, BatcherHandle, Bulk, Listed, Many, One, Pop, Push};
 pub use client::Client;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::history::{
     Actor, AttemptEnd, AuditOutcome, AuditRecord, Counts, JournalEvent, JournalRecord, KindSums,
+    Mute,
 };
 use crate::job::{
     Backoff, Cause, EntryId, Failure, Format, Handle, Headers, JobId, Lane, Place, Policy,
@@ -44,6 +45,7 @@ pub(crate) fn forms() -> Vec<(&'static str, Vec<u8>)> {
         ("history.counts", history_counts().encode()),
         ("journal.record", serde_json::to_vec(&journal_record()).unwrap()),
         ("audit.record", serde_json::to_vec(&audit_record()).unwrap()),
+        ("error.mute", serde_json::to_vec(&error_mute()).unwrap()),
         ("waiting.fresh", [head(Lane::High, &Counters::starting_in(Lane::High)), plain].concat()),
         ("waiting.retry", [head(Lane::Suspect, &full_counters()), full.clone()].concat()),
         ("dead.job", [death(false), head(Lane::Normal, &full_counters()), full].concat()),
@@ -146,6 +148,15 @@ fn audit_record() -> AuditRecord {
     (record.outcome, record.changed, record.ms) = (AuditOutcome::Done, 41, 1_204);
     record.begun = "1764503000123-0".parse().ok();
     record
+}
+
+/// Returns the mute of an error with all its conditions.
+fn error_mute() -> Mute {
+    let at = Timestamp::from_millis;
+    let mute = Mute::new(at(1_764_503_000_123), at(1_764_589_400_123));
+    let mut mute = mute.by(&Actor::new("ann").reason("incident 7"));
+    (mute.until_deploy, mute.at_most) = (true, Some(100));
+    mute
 }
 
 /// Returns the counts of a kind in a frame of the history.
@@ -269,6 +280,8 @@ fn golden_files_are_read_as_what_they_were() {
         assert_eq!(read.trace_parent(), was.trace_parent(), "{name}");
         assert_eq!(read.unique(), was.unique(), "{name}");
     }
+    let mute: Mute = serde_json::from_slice(&frozen("error.mute")).unwrap();
+    assert_eq!(mute, error_mute());
     let fresh = Counters::decode(&frozen("counters.fresh")).unwrap();
     assert_eq!((fresh.home(), fresh.lane(), fresh.is_suspect()), (Lane::Low, Lane::Low, false));
     let full = Counters::decode(&frozen("counters.full")).unwrap();

@@ -161,7 +161,8 @@
   let row = -1;
   let leader = false;
   const move = (by) => {
-    const rows = $$("#jobs tbody tr, main > .stack .card:has(#queues) tbody tr, main .card tbody tr").filter((it, n, all) => all.indexOf(it) === n);
+    // The list of jobs where the page has one, else the rows of all tables but those behind charts.
+    const rows = $$($("#jobs") ? "#jobs tbody tr" : "main .card tbody tr").filter((it) => it.checkVisibility());
     if (!rows.length) return;
     row = Math.max(0, Math.min(rows.length - 1, row + by));
     rows.forEach((it, n) => it.classList.toggle("here", n === row));

@@ -316,7 +316,7 @@ async fn rubbish_in_the_frames_is_passed_over_and_replaced() {
         set.arg("q far").arg(&b"\x81\x00\xa1x"[..]).arg("!zz").arg("");
         space.redis::<u64>(&mut set).await;
     }
-    for (key, command) in [("errors", "HSET"), ("errors:seen", "ZADD")] {
+    for (key, command) in [("errors", "HSET"), ("errors:seen", "ZADD"), ("errors:muted", "HSET")] {
         let key = format!("{}:{{roster}}:{key}", space.name());
         let mut set = redis::cmd(command);
         match command {

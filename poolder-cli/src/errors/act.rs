@@ -18,9 +18,9 @@ use crate::output::{Progress, Report, number};
 pub(crate) struct GroupChange {
     /// The ids of the groups, or the beginning of one id each.
     #[arg(required = true, value_name = "ID")]
-    ids: Vec<String>,
+    pub(super) ids: Vec<String>,
     #[command(flatten)]
-    confirm: Confirm,
+    pub(super) confirm: Confirm,
 }
 
 /// Retries the jobs of groups in all queues, or buries them.

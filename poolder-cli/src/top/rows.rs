@@ -112,7 +112,10 @@ pub(super) fn errors(groups: &[ErrorGroup], now: Timestamp) -> (Table, Vec<Subje
             ago(group.first_seen).into(),
             (&group.sample.kind).into(),
             group.sample.cause.to_string().into(),
-            (&group.sample.message).into(),
+            match group.is_muted() {
+                true => Cell::new(format!("(muted) {}", group.sample.message)).tone(Tone::Faint),
+                false => (&group.sample.message).into(),
+            },
         ]);
     }
     (table, groups.iter().map(|group| Subject::Error(group.id)).collect())

@@ -91,6 +91,8 @@ async fn each_command_that_changes_something_leaves_an_entry_with_the_actor() {
         (vec!["job", "edit", dead[0], "--payload", "9"], "job.edit"),
         (vec!["dead", "retry", dead[1]], "job.revive"),
         (vec!["dead", "rm", dead[2]], "job.remove"),
+        (vec!["error", "mute", group.trim(), "--for", "1h"], "error.mute"),
+        (vec!["error", "unmute", group.trim()], "error.unmute"),
         (vec!["error", "retry", group.trim(), "--yes"], "jobs.revive"),
         (vec!["error", "bury", group.trim(), "--yes"], "jobs.bury"),
         (vec!["job", "kill", "--queue", "q", "--all", "--state", "ready", "--yes"], "jobs.bury"),

@@ -51,6 +51,29 @@ async fn errors_are_grouped_and_attempts_are_counted() {
     );
     assert_eq!(program.json(&["stats", "q"])[0]["counters"]["buried"], 3);
     program.fails(3, &["stats", "none"]);
+    // A muted error is still listed, and says until when; status says how many are muted.
+    let dry = program.ok(&["error", "mute", id.trim(), "--for", "4h", "--dry-run"]);
+    assert!(dry.starts_with("this would mute error ") && dry.ends_with(" for 4h\n"), "{dry}");
+    let words = ["--for", "4h", "--until-deploy", "--at-most", "100", "--actor", "ann"];
+    let muted = program.json(&[&["error", "mute", &id[..8]][..], &words].concat());
+    let mute = &muted[0]["mute"];
+    assert_eq!(mute["until"].as_i64().unwrap() - mute["since"].as_i64().unwrap(), 14_400_000);
+    let listed = program.json(&["error", "ls"]);
+    assert_eq!(&listed[0]["mute"], mute);
+    assert!(program.ok(&["error", "ls"]).contains("MUTED UNTIL"));
+    let shown = program.ok(&["error", "get", id.trim()]);
+    assert!(shown.contains("Z, until the next deploy, at most 100 an hour, by ann\n"), "{shown}");
+    let status = program.run(&["status"]).out;
+    assert!(status.contains("muted_errors  1 error is muted"), "{status}");
+    assert_eq!(
+        program.ok(&["error", "unmute", id.trim()]),
+        format!("unmuted error {}\n", id.trim())
+    );
+    assert!(program.ok(&["error", "unmute", id.trim()]).ends_with(", which was not muted\n"));
+    assert!(!program.run(&["status"]).out.contains("muted"));
+    program.fails(2, &["error", "mute", id.trim()]);
+    program.fails(2, &["error", "mute", id.trim(), "--for", "0s"]);
+    program.fails(3, &["error", "mute", "ffffffffffffffff0", "--for", "1h"]);
     // The jobs of the group are retried, and those that wait for another attempt buried.
     let dry = program.run(&["error", "retry", id.trim(), "--dry-run"]);
     let would = format!("this would retry 3 jobs of error {id}");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::try_join4;
-use poolder_core::history::{HistoryRange, QueuePoint};
+use poolder_core::history::{ErrorGroup, ErrorId, HistoryRange, QueuePoint};
 use poolder_core::{Error, Timestamp};
 
 use crate::admin::attention::{FailureRates, NewError, Observed, ObservedQueue};
@@ -33,6 +33,8 @@ pub(in crate::admin) struct Past {
     pub(super) samples: BTreeMap<String, Vec<Sample>>,
     /// The groups of equal errors.
     pub(super) errors: Vec<SeenError>,
+    /// How often muted errors were seen: queue, time and number.
+    pub(super) muted: Vec<(String, Timestamp, u64)>,
     /// The deploys and their times, the earliest first.
     pub(super) deploys: Vec<(String, Timestamp)>,
 }
@@ -62,6 +64,7 @@ pub(super) struct SeenError {
     pub(super) message: String,
     pub(super) first_seen: Timestamp,
     pub(super) last_hour: u64,
+    pub(super) is_muted: bool,
 }
 
 impl Client {
@@ -80,7 +83,7 @@ impl Client {
             Err(error) if error.is_auth() || error.is_too_large() => return Ok(Past::default()),
             Err(error) => return Err(error),
         };
-        let mut past = Past::default();
+        let mut past = Past { muted: self.muted(&errors, range).await?, ..Past::default() };
         for series in history.series {
             past.minutes.extend(series.points.iter().map(|point| Minute {
                 queue: series.queue.clone(),
@@ -99,6 +102,7 @@ impl Client {
             past.samples.insert(queue.queue.to_string(), samples);
         }
         past.errors.extend(errors.into_iter().map(|group| SeenError {
+            is_muted: group.is_muted(),
             queue: group.sample.queue,
             kind: group.sample.kind,
             message: group.sample.message,
@@ -110,6 +114,24 @@ impl Client {
     }
 }
 
+impl Client {
+    /// Reads how often the muted ones of some errors were seen.
+    async fn muted(
+        &self,
+        errors: &[ErrorGroup],
+        range: HistoryRange,
+    ) -> Result<Vec<(String, Timestamp, u64)>, Error> {
+        let muted = || errors.iter().filter(|group| group.is_muted());
+        let ids: Vec<ErrorId> = muted().map(|group| group.id).collect();
+        let counts = self.broker().error_counts(&ids, range).await?.into_iter();
+        let of_queue = |(id, at, times)| {
+            let group = muted().find(|group| group.id == id)?;
+            Some((group.sample.queue.clone(), at, times))
+        };
+        Ok(counts.filter_map(of_queue).collect())
+    }
+}
+
 impl Past {
     /// Adds to the state of the queues what the history knows of them.
     pub(in crate::admin) fn add_to(&self, seen: &mut Observed) {
@@ -117,18 +139,25 @@ impl Past {
             queue.failures = self.rates(queue, seen.now);
             queue.flow = self.flow(queue, seen.now);
             queue.new_errors = self.new_errors(queue, seen.now);
+            let muted = self.errors.iter().filter(|error| error.is_muted);
+            queue.muted_errors =
+                muted.filter(|error| error.queue == queue.queue.as_str()).count() as u64;
         }
     }
 
-    /// Returns the attempts of a queue in the last minutes and in the hour before.
+    /// Returns the attempts of a queue in the last minutes and in the hour before. Those that failed
+    /// with a muted error count as attempts only.
     fn rates(&self, queue: &ObservedQueue, now: Timestamp) -> Option<FailureRates> {
         let sum = |from: Duration, to: Duration| {
             let within = |at| (to..from).contains(&now.since(at));
             let own = self.minutes.iter().filter(|minute| minute.queue == queue.queue.as_str());
             let sums = own.filter(|minute| within(minute.at));
-            sums.fold((0_u64, 0_u64), |(ended, failed), minute| {
+            let (ended, failed) = sums.fold((0_u64, 0_u64), |(ended, failed), minute| {
                 (ended.saturating_add(minute.ended), failed.saturating_add(minute.failed))
-            })
+            });
+            let muted = self.muted.iter().filter(|(of, ..)| of == queue.queue.as_str());
+            let muted = muted.filter(|(_, at, _)| within(*at)).map(|(.., times)| *times);
+            (ended, muted.fold(failed, u64::saturating_sub))
         };
         let (recent, before) = (sum(RECENT, Duration::ZERO), sum(RECENT + BEFORE, RECENT));
         (recent.0 > 0).then(|| FailureRates::new(recent, before))
@@ -158,7 +187,8 @@ impl Past {
             return vec![];
         }
         let is_new = |error: &&SeenError| {
-            error.queue == queue.queue.as_str() && error.first_seen >= *since && error.last_hour > 0
+            let is_own = error.queue == queue.queue.as_str() && !error.is_muted;
+            is_own && error.first_seen >= *since && error.last_hour > 0
         };
         let mut new: Vec<&SeenError> = self.errors.iter().filter(is_new).collect();
         new.sort_by_key(|error| std::cmp::Reverse(error.last_hour));

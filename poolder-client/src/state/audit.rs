@@ -62,6 +62,11 @@ impl Auditor {
         Self { broker, actor }
     }
 
+    /// Returns the actor of changes: this process where the program has named none.
+    pub(crate) fn actor(&self) -> Actor {
+        self.actor.as_deref().cloned().unwrap_or_else(Actor::process)
+    }
+
     /// Makes a change and records it. `changed` returns how many things were changed. A change of
     /// nothing, and one that failed for certain, is not recorded.
     pub(crate) async fn record<T>(
@@ -109,9 +114,7 @@ impl Auditor {
     }
 
     fn about(&self, change: &Change) -> AuditRecord {
-        let by =
-            |actor: &Actor| AuditRecord::new(actor, change.action, &change.target, &change.detail);
-        self.actor.as_deref().map_or_else(|| by(&Actor::process()), by)
+        AuditRecord::new(&self.actor(), change.action, &change.target, &change.detail)
     }
 
     /// Adds an event to the journal. A failure is logged.

@@ -142,6 +142,8 @@ pub(crate) struct HistoryKeys {
     pub(crate) errors: String,
     /// Sorted set: time in ms at which an error was seen last → id of its group.
     pub(crate) errors_seen: String,
+    /// Hash: id of a group of errors → its mute.
+    pub(crate) errors_muted: String,
     /// Stream: what actors have changed, the last 10,000 entries.
     pub(crate) audit: String,
     /// Stream: what has happened to nodes and partitions, the last 10,000 entries.
@@ -156,6 +158,7 @@ impl HistoryKeys {
             deploys: format!("{roster}:deploys"),
             errors: format!("{roster}:errors"),
             errors_seen: format!("{roster}:errors:seen"),
+            errors_muted: format!("{roster}:errors:muted"),
             audit: format!("{roster}:audit"),
             journal: format!("{roster}:journal"),
             base: format!("{roster}:history"),

@@ -73,6 +73,11 @@ impl Actor {
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    /// Returns the reason; empty when none was given.
+    pub(crate) fn why(&self) -> &str {
+        &self.reason
+    }
 }
 
 impl From<&str> for Actor {

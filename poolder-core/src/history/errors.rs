@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::mute::Mute;
 use crate::job::{Cause, Failure, JobId, Timestamp, beginning};
 use crate::policy::ErrorId;
 
@@ -57,9 +58,20 @@ pub struct ErrorGroup {
     pub last_seen: Timestamp,
     /// How often it was seen in the last hour.
     pub last_hour: u64,
+    /// The mute of the group that goes on; `None` when there is none.
+    pub mute: Option<Mute>,
     /// The first of its errors.
     #[serde(flatten)]
     pub sample: ErrorSample,
+}
+
+impl ErrorGroup {
+    /// Returns true when the group is left out of what needs a person: its mute goes on, and it was
+    /// not seen more often in the last hour than the mute allows.
+    #[must_use]
+    pub fn is_muted(&self) -> bool {
+        self.mute.as_ref().is_some_and(|mute| mute.covers(self.last_hour))
+    }
 }
 
 #[cfg(test)]

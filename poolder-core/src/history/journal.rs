@@ -50,6 +50,10 @@ pub enum JournalEvent {
     /// Code no longer declares schedules that it declared before; the count says how many, the
     /// detail of which scheduler and by which deploy. They do not tick any more.
     ScheduleUndeclared,
+    /// A group of equal errors was muted; the detail is its id, and for how long.
+    ErrorMuted,
+    /// The mute of a group of equal errors was ended by an operator; the detail is its id.
+    ErrorUnmuted,
     /// Events that were not recorded, since there were too many at once; the count says how many.
     Lost,
 }
@@ -72,6 +76,8 @@ impl fmt::Display for JournalEvent {
             Self::PoolStopped => "pool_stopped",
             Self::PoolStarted => "pool_started",
             Self::ScheduleUndeclared => "schedule_undeclared",
+            Self::ErrorMuted => "error_muted",
+            Self::ErrorUnmuted => "error_unmuted",
             Self::Lost => "lost",
         })
     }

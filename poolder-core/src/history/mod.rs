@@ -15,6 +15,7 @@
 //! | `series` | the history of a kind as an operator sees it |
 //! | `gauges` | how many jobs of a queue waited, ran and were dead |
 //! | `errors` | groups of equal errors |
+//! | `mute` | mutes of groups of equal errors |
 //! | `log` | the ids and the pages of logs |
 //! | `journal` | what has happened to nodes and partitions |
 //! | `audit` | who has changed what |
@@ -27,6 +28,7 @@ mod frames;
 mod gauges;
 mod journal;
 mod log;
+mod mute;
 mod series;
 mod sums;
 
@@ -38,6 +40,7 @@ pub use frames::{HistoryRange, HistoryStep, Period};
 pub use gauges::{QueueGauges, QueueHistory, QueuePoint};
 pub use journal::{JournalEntry, JournalEvent, JournalFilter, JournalRecord};
 pub use log::{LogId, LogPage};
+pub use mute::Mute;
 pub use series::{AttemptCounts, History, HistoryPoint, HistorySeries, TimeStats};
 pub(crate) use series::{SeriesName, read_name};
 pub use sums::{AttemptEnd, KindSums};

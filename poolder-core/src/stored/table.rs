@@ -278,6 +278,7 @@ pub(crate) const KEYS: &[Row] = &[
     Row("{roster}:deploys", "hash: deploy to its first time in ms", "history", "0.1"),
     Row("{roster}:errors", "hash: error to its first time in ms and a sample", "history", "0.1"),
     Row("{roster}:errors:seen", "sorted set: error by the time it was seen last", "history", "0.1"),
+    Row("{roster}:errors:muted", "hash: error to its mute", "history", "0.1"),
     Row("{roster}:audit", "stream: what actors have changed", "history", "0.1"),
     Row("{roster}:journal", "stream: what has happened to nodes and partitions", "history", "0.1"),
 ];

@@ -69,6 +69,13 @@ impl<T> Kept<T> {
     }
 }
 
+impl<T> Kept<T> {
+    /// Lets the next viewer look once more, since something was changed.
+    pub(crate) async fn forget(&self) {
+        self.last.lock().await.tried = None;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};

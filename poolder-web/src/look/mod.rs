@@ -117,6 +117,14 @@ impl Looks {
         self.errors.get(ERRORS, self.client.errors()).await
     }
 
+    /// Lets the groups of equal errors, and what needs a person, be read again, since a group was
+    /// muted.
+    pub(crate) async fn forget_errors(&self) {
+        self.errors.forget().await;
+        self.status.forget().await;
+        self.diagnosis.forget().await;
+    }
+
     /// Reads the deploys.
     pub(crate) async fn deploys(&self) -> Result<Seen<Vec<DeployMark>>, Error> {
         self.deploys.get(SLOW, self.client.deploys()).await

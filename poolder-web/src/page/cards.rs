@@ -3,7 +3,6 @@
 
 use askama::Template;
 
-use super::bulk::Bar;
 use super::change::Buttons;
 use super::frame::Frame;
 use crate::show::{Chart, Table, icon};
@@ -31,8 +30,8 @@ pub(super) struct CardsPage {
 pub(super) struct Card {
     pub(super) title: String,
     pub(super) about: String,
-    /// The changes of several rows.
-    pub(super) bar: Option<Bar>,
+    /// The bar with the changes of several rows, as markup; empty for none.
+    pub(super) bar: String,
     pub(super) table: Table,
 }
 
@@ -74,7 +73,7 @@ impl CardsPage {
 
 impl Card {
     pub(super) fn new(title: &str, about: impl Into<String>, table: Table) -> Self {
-        Self { title: title.to_owned(), about: about.into(), bar: None, table }
+        Self { title: title.to_owned(), about: about.into(), bar: String::new(), table }
     }
 }
 

@@ -1,57 +1,6 @@
-//! The command lines that do the same as forms.
+//! The command lines of all changes, for one example.
 
-use super::change::{moment, quoted};
 use crate::request::Fields;
-
-/// The longest JSON text that a command line has, in bytes. A longer one stands in a file.
-const SHORT: usize = 300;
-
-/// Returns the value of a field as one word of a shell; another word, in capitals, as long as it is
-/// not given.
-pub(super) fn word(fields: &Fields, name: &str, other: &str) -> String {
-    match fields.get(name) {
-        "" => other.to_owned(),
-        value => quoted(value),
-    }
-}
-
-/// Returns an option with the value of a field; nothing where the field is empty.
-pub(super) fn option(fields: &Fields, name: &str, option: &str) -> String {
-    match fields.get(name) {
-        "" => String::new(),
-        value => format!(" --{option} {}", quoted(value)),
-    }
-}
-
-/// Returns an option with a moment that a browser has sent; nothing where the field is empty.
-pub(super) fn moment_option(fields: &Fields, name: &str) -> String {
-    match moment(fields.get(name)) {
-        Ok(at) => {
-            let at = chrono::DateTime::from_timestamp_millis(at.millis()).unwrap_or_default();
-            format!(" --{name} {}", at.format("%Y-%m-%dT%H:%M:%SZ"))
-        }
-        Err(_) => String::new(),
-    }
-}
-
-/// Returns the options for a time from now, or a moment; nothing where neither is given.
-pub(super) fn time_options(fields: &Fields) -> String {
-    option(fields, "in", "in") + &moment_option(fields, "at")
-}
-
-/// Returns JSON as one word of a shell. A text that is long, or of several lines, stands in a file
-/// that is named after what it is.
-pub(super) fn json_word(text: &str, what: &str) -> String {
-    match text.len() {
-        1..=SHORT if !text.contains(['\n', '\r']) => quoted(text),
-        _ => format!("@{what}.json"),
-    }
-}
-
-/// Returns several commands as one line, each of which runs when the one before has succeeded.
-pub(super) fn joined(commands: impl Iterator<Item = String>) -> String {
-    commands.collect::<Vec<_>>().join(" && ")
-}
 
 /// The fields of a form that has all of them.
 const EXAMPLE: &[(&str, &str)] = &[
@@ -81,6 +30,9 @@ const EXAMPLE: &[(&str, &str)] = &[
     ("version", "2"),
     ("payload", r#"{"user":7}"#),
     ("id", "welcome 9"),
+    ("for", "4h"),
+    ("ends", "with the next deploy, if it is earlier"),
+    ("most", "100"),
     ("where", r#"error~"SMTP 451" age>2h"#),
 ];
 
@@ -106,4 +58,21 @@ pub fn example_commands() -> Vec<(String, String)> {
     all.push(("add a schedule".into(), super::schedule_form::command(&fields)));
     all.push(("change a schedule".into(), super::schedule_form::command(&changed)));
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::page::change::Action;
+
+    #[test]
+    fn each_action_names_a_command() {
+        let named = example_commands();
+        for action in Action::ALL {
+            let name = action.name();
+            let line = named.iter().find(|(of, _)| of == name);
+            let line = line.unwrap_or_else(|| panic!("{name} names no command"));
+            assert!(line.1.starts_with("poolder ") && line.1.len() > 20, "{}", line.1);
+        }
+    }
 }

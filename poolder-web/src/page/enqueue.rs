@@ -9,9 +9,9 @@ use poolder_core::{Envelope, Format, JobId, Lane, Partition, Policy, QueueName};
 
 use super::answer::answer;
 use super::change::{
-    self, ConfirmPage, Input, Question, done_and_back, enough, json, quoted, read_time, time, whole,
+    self, ConfirmPage, Input, Question, done_and_back, enough, json, read_time, time, whole,
 };
-use super::command::{json_word, option, time_options, word};
+use super::shell::{json_word, option, quoted, time_options, word};
 use crate::access::Access;
 use crate::request::{Context, Fault, Fields};
 

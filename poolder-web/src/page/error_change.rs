@@ -10,7 +10,7 @@ use poolder_core::view::{Filter, Listing};
 use super::answer::{answer, refuse};
 use super::bulk::{Count, begin, count, grown};
 use super::change::{ConfirmPage, Question, asked_again};
-use super::error_group::find;
+use super::error_find::find;
 use super::listing;
 use crate::access::Access;
 use crate::request::{Context, Fault, Fields};

@@ -7,13 +7,15 @@ use axum::extract::Path;
 use axum::response::Response;
 use poolder_client::Budget;
 use poolder_core::broker::DeployMark;
-use poolder_core::history::{ErrorGroup, ErrorId};
+use poolder_core::history::{ErrorGroup, Mute};
 use poolder_core::view::{Filter, JobView, Listing};
 use poolder_core::{QueueName, Timestamp};
 
 use super::answer::answer;
 use super::cards::{Card, CardsPage, Chip};
+use super::change::{Action, Buttons, Subject};
 use super::charts;
+use super::error_find::find;
 use super::frame::Frame;
 use super::links::node_link;
 use super::listing;
@@ -30,15 +32,6 @@ const ENTRIES: u64 = 1_000;
 pub(crate) async fn error_group(context: Context, Path(id): Path<String>) -> Response {
     let page = page(&context, &id).await;
     answer(&context, page).await
-}
-
-/// Returns a group of equal errors that the visitor sees.
-pub(super) async fn find(context: &Context, id: &str) -> Result<ErrorGroup, Fault> {
-    let id: ErrorId = id.parse()?;
-    let groups = context.shared.looks.errors().await?;
-    let found = groups.value.iter().find(|group| group.id == id);
-    let found = found.filter(|group| context.visitor.sees(&group.sample.queue));
-    found.cloned().ok_or_else(|| Fault::not_found(format!("No error {id} is remembered.")))
 }
 
 async fn page(context: &Context, id: &str) -> Result<CardsPage, Fault> {
@@ -76,6 +69,12 @@ async fn page(context: &Context, id: &str) -> Result<CardsPage, Fault> {
         };
         page.links = vec![link("Retry all…", "retry"), link("Bury all…", "bury")];
     }
+    let mute = if group.mute.is_some() { Action::UnmuteError } else { Action::MuteError };
+    let subject = Subject::Error(group.id, Some(queue.clone()));
+    page.buttons = Buttons::of(context, &subject, &format!("/errors/{id}"), [mute]);
+    if group.is_muted() {
+        page.chip = Some(Chip::new("pause", "muted", ""));
+    }
     page.facts = facts(&group, &deploys, now);
     page.charts = vec![charts::errors(&counts?, &history?.value, &deploys)];
     for (found, listing) in [(dead, Listing::Dead), (retrying, Listing::Retrying)] {
@@ -106,6 +105,7 @@ fn facts(group: &ErrorGroup, deploys: &[DeployMark], now: Timestamp) -> Vec<(Str
         ("Message".into(), known(&sample.message)),
         ("Cause".into(), sample.cause.to_string()),
         ("Kind".into(), format!("{} in {}", sample.kind, sample.queue)),
+        ("Muted".into(), group.mute.as_ref().map_or("no".into(), |mute| muted(&group, mute, now))),
         ("First seen".into(), from_now(group.first_seen, now)),
         ("Last seen".into(), from_now(group.last_seen, now)),
         ("Deploy before".into(), before),
@@ -116,6 +116,21 @@ fn facts(group: &ErrorGroup, deploys: &[DeployMark], now: Timestamp) -> Vec<(Str
         ("Last job".into(), known(&sample.job)),
         ("Id".into(), group.id.to_string()),
     ]
+}
+
+/// Returns a mute in words.
+fn muted(group: &ErrorGroup, mute: &Mute, now: Timestamp) -> String {
+    let mut text =
+        format!("until {}, {}", crate::show::full(mute.until), from_now(mute.until, now));
+    for part in [mute.to_string(), format!("by {}", mute.by), mute.reason.clone()] {
+        if !part.is_empty() {
+            text += &format!(", {part}");
+        }
+    }
+    if !group.is_muted() {
+        text += "; it was seen more often than that, so that the mute has no effect now";
+    }
+    text
 }
 
 /// Returns the nodes that buried some jobs.

@@ -24,7 +24,9 @@ async fn page(context: &Context) -> Result<CardsPage, Fault> {
     let seen = |group: &&ErrorGroup| context.visitor.sees(&group.sample.queue);
     let groups: Vec<&ErrorGroup> = errors.value.iter().filter(seen).collect();
     let table = table(context, &groups, fleet.value.now);
-    let about = many(table.rows.len() as u64, "group");
+    let muted = groups.iter().filter(|group| group.is_muted()).count() as u64;
+    let muted = if muted > 0 { format!(", {muted} muted") } else { String::new() };
+    let about = format!("{}{muted}", many(table.rows.len() as u64, "group"));
     let frame = Frame::new(context, "Errors", "/errors", Some(&fleet)).await;
     let card = Card::new("Groups of equal errors", "the one seen last first", table);
     Ok(CardsPage::new(frame, about, vec![card]))
@@ -55,10 +57,11 @@ pub(super) fn table(context: &Context, groups: &[&ErrorGroup], now: Timestamp) -
             "" => sample.cause.to_string(),
             message => message.to_owned(),
         };
+        let muted = group.is_muted();
+        let message = Cell::text(message).link(context.link(&format!("/errors/{}", group.id)));
+        let message = message.class(if muted { "cut mono muted" } else { "cut mono bad" });
         table.row([
-            Cell::text(message)
-                .link(context.link(&format!("/errors/{}", group.id)))
-                .class("cut mono bad"),
+            if muted { message.chip("pause", "muted", "") } else { message },
             Cell::text(&sample.kind).link(kind_link(context, &sample.queue, &sample.kind)),
             Cell::text(&sample.queue).link(context.link(&format!("/queues/{}", sample.queue))),
             Cell::count(group.last_hour),

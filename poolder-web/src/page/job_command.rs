@@ -3,7 +3,8 @@
 use poolder_core::Lane;
 use poolder_core::view::JobView;
 
-use super::change::{quoted, shown};
+use super::change::shown;
+use super::shell::quoted;
 use crate::request::Context;
 
 /// The longest payload that a command line has, in bytes.

@@ -49,6 +49,7 @@ struct OverviewPart {
     charts: Vec<Chart>,
     queues: Table,
     errors: Table,
+    errors_about: String,
     nodes: Table,
     deploys: String,
 }
@@ -114,6 +115,7 @@ pub(crate) async fn overview_part(context: &Context) -> Result<String, Fault> {
         charts: vec![charts::throughput(&past, &deploys), charts::waits(&past, &deploys)],
         queues: queues::table(context, &fleet.value, &history.value, "/"),
         errors: errors_table(context, &fleet.value, errors.as_ref().ok()),
+        errors_about: errors_about(context, errors.as_ref().ok()),
         nodes: nodes::table(context, &fleet.value, &deploys),
         deploys: match nodes::deploys(fleet_nodes) {
             several @ 2.. => format!("{several} deploys in the fleet"),
@@ -250,7 +252,17 @@ fn drains(ready: u64, rates: &[&crate::look::Rate]) -> (String, String) {
     (drains, about)
 }
 
-/// Returns the groups of equal errors of the last hour, the most frequent first.
+/// Says which errors the table has, and how many are muted.
+fn errors_about(context: &Context, errors: Option<&Seen<Vec<ErrorGroup>>>) -> String {
+    let groups = errors.map(|seen| seen.value.as_slice()).unwrap_or_default();
+    let muted = groups.iter().filter(|it| it.is_muted() && context.visitor.sees(&it.sample.queue));
+    match muted.count() {
+        0 => "grouped, last hour".into(),
+        count => format!("grouped, last hour; {} muted", many(count as u64, "group")),
+    }
+}
+
+/// Returns the groups of equal errors of the last hour that are not muted, the most frequent first.
 fn errors_table(context: &Context, fleet: &Fleet, errors: Option<&Seen<Vec<ErrorGroup>>>) -> Table {
     let columns = vec![
         Column::text("Message"),
@@ -260,8 +272,9 @@ fn errors_table(context: &Context, fleet: &Fleet, errors: Option<&Seen<Vec<Error
     ];
     let mut table = Table::new("Errors of the last hour", columns).or("No error in the last hour.");
     let groups = errors.map(|seen| seen.value.as_slice()).unwrap_or_default();
-    let seen =
-        |group: &&ErrorGroup| group.last_hour > 0 && context.visitor.sees(&group.sample.queue);
+    let seen = |group: &&ErrorGroup| {
+        group.last_hour > 0 && !group.is_muted() && context.visitor.sees(&group.sample.queue)
+    };
     let mut groups: Vec<&ErrorGroup> = groups.iter().filter(seen).collect();
     groups.sort_by_key(|group| std::cmp::Reverse(group.last_hour));
     for group in groups.into_iter().take(ERRORS) {

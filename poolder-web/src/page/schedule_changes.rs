@@ -8,10 +8,9 @@ use poolder_core::{Error, QueueName, Status, check_schedule_name};
 
 use super::answer::{answer, refuse};
 use super::change::{
-    self, Action, ConfirmPage, Question, allowed_on, asked_again, done_and_back, enough, quoted,
-    summary,
+    self, Action, ConfirmPage, Question, allowed_on, asked_again, done_and_back, enough, summary,
 };
-use super::command::joined;
+use super::shell::{joined, quoted};
 use crate::access::Access;
 use crate::request::{Context, Fault, Fields, encoded};
 use crate::show::{Cell, Column, Table, many, number};

@@ -7,13 +7,11 @@ use poolder_core::{
 };
 
 use super::answer::answer;
-use super::change::{
-    self, ConfirmPage, Input, Question, done_and_back, enough, json, moment, quoted,
-};
-use super::command::{json_word, moment_option, option, word};
+use super::change::{self, ConfirmPage, Input, Question, done_and_back, enough, json};
 use super::enqueue::{LANES, envelope, lane};
+use super::shell::{json_word, moment_option, option, quoted, word};
 use crate::access::Access;
-use crate::request::{Context, Fault, Fields};
+use crate::request::{Context, Fault, Fields, moment};
 use crate::show::{Cell, Column, Table, from_now, full};
 
 /// The number of ticks that a preview shows.

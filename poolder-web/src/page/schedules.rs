@@ -77,6 +77,7 @@ async fn page(context: &Context) -> Result<CardsPage, Fault> {
     }
     let about = format!("{}.{notes}", many(table.rows.len() as u64, "schedule"));
     let frame = Frame::new(context, "Schedules", "/schedules", Some(&fleet)).await;
+    let bar = bar.map(|bar| bar.markup()).unwrap_or_default();
     let card = Card { bar, ..Card::new("Schedules", "the next one first", table) };
     let mut page = CardsPage::new(frame, about, vec![card]);
     page.ask = Some(Ask {

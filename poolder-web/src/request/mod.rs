@@ -5,6 +5,7 @@ mod assets;
 mod context;
 mod fault;
 mod fields;
+mod moment;
 mod said;
 mod views;
 
@@ -18,6 +19,7 @@ pub(crate) use assets::Assets;
 pub(crate) use context::{Base, Context};
 pub(crate) use fault::Fault;
 pub(crate) use fields::Fields;
+pub(crate) use moment::moment;
 pub(crate) use said::{encoded, said, said_cookie, unsaid_cookie};
 pub(crate) use views::{views_cookie, with_view};
 

@@ -1,5 +1,7 @@
 //! Changes of several jobs, of all jobs of an error, and the forms of new jobs and schedules.
 
+use std::time::Duration;
+
 use poolder::{JobState, Status};
 use poolder_devserver::Server;
 
@@ -167,6 +169,42 @@ pub(crate) async fn bury_error(server: &Server, tab: &Tab) -> Result<(), String>
     must(error == "no way to ana", format!("its error is {error:?}"))?;
     let state = world.client.job(&other).state().await.map_err(text)?;
     must(state == Some(JobState::Scheduled), format!("another job is {state:?}"))
+}
+
+/// An error is muted until a deploy, and its mute is ended.
+pub(crate) async fn mute(world: &World, tab: &Tab, action: &str) -> Result<(), String> {
+    world.failed("ana", JobState::Dead).await?;
+    let group = world.client.errors().await.map_err(text)?.remove(0);
+    if action == "error-unmute" {
+        world.client.mute_errors(&group, Duration::from_secs(60)).await.map_err(text)?;
+    }
+    tab.open(&world.site.page("/errors"))?;
+    tab.press("main a[href^='/errors/']")?;
+    if action == "error-mute" {
+        ask(tab, action)?;
+        tab.clear("#in-for")?;
+        tab.type_into("#in-for", "soon")?;
+        tab.press(&button(action))?;
+        tab.shows("is no time")?;
+        tab.clear("#in-for")?;
+        tab.type_into("#in-for", "4h")?;
+        tab.press("#in-ends option:last-child")?;
+        tab.type_into("#in-most", "100")?;
+    }
+    tab.press(&button(action))?;
+    said(tab, "The same: poolder error ")?;
+    let group = world.client.errors().await.map_err(text)?.remove(0);
+    let Some(mute) = &group.mute else {
+        tab.shows("Mute…")?;
+        return must(action == "error-unmute", "the error is not muted");
+    };
+    let lasts = mute.until.since(mute.since);
+    let is_right = mute.until_deploy && mute.at_most == Some(100) && lasts.as_secs() == 14_400;
+    must(action == "error-mute" && is_right, format!("{mute:?}"))?;
+    tab.shows("Unmute")?;
+    tab.open(&world.site.page("/"))?;
+    tab.shows("1 error is muted")?;
+    tab.shows("1 group muted")
 }
 
 /// A job gets another time, or another payload.

@@ -87,6 +87,8 @@ pub(crate) const ACTIONS: &[&str] = &[
     "batch-flush",
     "batch-pop",
     "key-release",
+    "error-mute",
+    "error-unmute",
 ];
 
 /// Returns the routes and actions of the dashboard that no check visits, and those that are not there

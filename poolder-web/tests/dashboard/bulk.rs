@@ -267,21 +267,27 @@ async fn a_job_is_edited_in_a_form_and_runs_again() {
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text);
     let ready = world.client.inspect("mail").ready(Lane::Normal, None, 5).await.unwrap().jobs;
     assert_eq!(ready[0].payload_json().unwrap()["to"], "zoe");
-    // One that waits is taken out of its place first.
+    // One that waits is edited where it waits, and is due at once.
     let job = ready[0].handle.to_string();
     let form = format!("action=edit&job={job}&payload=%7B%22to%22%3A%22yan%22%7D");
     assert_eq!(post(&router, "/act", &form).await.status, StatusCode::SEE_OTHER);
-    let ready = world.client.inspect("mail").ready(Lane::Normal, None, 5).await.unwrap().jobs;
-    assert_eq!((ready.len(), &ready[0].payload_json().unwrap()["to"]), (1, &"yan".into()));
+    let due = async || {
+        let now = view(&world).await;
+        assert_eq!((now.ready(), now.due, now.dead), (0, 1, 0));
+        let job = world.client.inspect("mail").due(None, 5).await.unwrap().jobs.remove(0);
+        assert!(job.at <= now.now, "it is due");
+        job
+    };
+    let edited = due().await;
+    assert_eq!(edited.payload_json().unwrap()["to"], "yan");
     // Where a part is hidden, a patch leaves it as it is.
     let hides = world.dashboard().redact(|_, payload| payload["to"] = "(hidden)".into()).router();
-    let job = ready[0].handle.to_string();
+    let job = edited.handle.to_string();
     let asked = page(&hides, &format!("/confirm?action=edit&job={job}")).await;
     assert!(asked.contains("name=\"patch\"") && !asked.contains("yan"), "{asked}");
     let whole = format!("action=edit&job={job}&payload=%7B%7D&patch=%7B%22cc%22%3A1%7D");
     assert_eq!(post(&hides, "/act", &whole).await.status, StatusCode::SEE_OTHER);
-    let ready = world.client.inspect("mail").ready(Lane::Normal, None, 5).await.unwrap().jobs;
-    let payload = ready[0].payload_json().unwrap();
+    let payload = due().await.payload_json().unwrap();
     assert_eq!((&payload["to"], &payload["cc"]), (&"yan".into(), &1.into()));
 }
 

@@ -103,7 +103,7 @@ async fn several_schedules_are_paused_by_choice_and_all_that_match_after_a_quest
     let chosen = "schedule=mail/digest&schedule=video/report-b&schedule=mail/none";
     let some = change(&format!("action=schedule-pause&{chosen}")).await;
     let said = some.headers["set-cookie"].to_str().unwrap().replace("%20", " ");
-    assert!(said.contains("Paused 2 schedules%2C and left one: none of mail"), "{said}");
+    assert!(said.contains("Paused 2 schedules%2C and left one%3A none of mail"), "{said}");
     assert!(said.contains("poolder schedule pause digest none --queue mail"), "{said}");
     assert_eq!(status().await, ["digest", "report-b"]);
     // Of those that match, one is not paused yet.

@@ -86,6 +86,9 @@ pub struct ObservedQueue {
     pub failures: Option<FailureRates>,
     /// Errors that were first seen after the last deploy.
     pub new_errors: Vec<NewError>,
+    /// The number of groups of equal errors that are muted, which are not among the failures and the
+    /// new errors.
+    pub muted_errors: u64,
 }
 
 impl ObservedQueue {
@@ -106,6 +109,7 @@ impl ObservedQueue {
             flow: None,
             failures: None,
             new_errors: vec![],
+            muted_errors: 0,
         }
     }
 

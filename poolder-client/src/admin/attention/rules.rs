@@ -50,6 +50,7 @@ pub fn attention(seen: &Observed) -> Vec<Finding> {
         kinds(queue, &serving, &mut findings);
         queue_rules(queue, seen.now, &mut findings);
         rates(queue, &mut findings);
+        muted(queue, &mut findings);
     }
     silent(&seen.nodes, &mut findings);
     mixed(&seen.nodes, seen.now, &mut findings);
@@ -233,6 +234,23 @@ fn rates(queue: &ObservedQueue, findings: &mut Vec<Finding>) {
                 "look at the deploy; roll it back if it must be",
             ),
         );
+    }
+}
+
+fn muted(queue: &ObservedQueue, findings: &mut Vec<Finding>) {
+    if queue.muted_errors > 0 {
+        let are = if queue.muted_errors == 1 { "is" } else { "are" };
+        findings.push(Finding::new(
+            "muted_errors",
+            Severity::Note,
+            of_queue(queue),
+            (
+                format!("{} {are} muted", many(queue.muted_errors, "error")),
+                "their failures count for no other finding until their mutes end",
+                "nothing, if that is meant: poolder error ls shows them, and poolder error unmute \
+                 ends a mute",
+            ),
+        ));
     }
 }
 

@@ -15,7 +15,8 @@ fn minute(queue: &str, ago_minutes: u64, ended: u64, failed: u64) -> Minute {
 
 fn error(message: &str, first_seen: Timestamp, last_hour: u64) -> SeenError {
     let (queue, kind) = ("mail".into(), "mail.welcome".into());
-    SeenError { queue, kind, message: message.into(), first_seen, last_hour }
+    let message = message.into();
+    SeenError { queue, kind, message, first_seen, last_hour, is_muted: false }
 }
 
 /// Returns the codes and texts of what the rules find of the queue `mail`.
@@ -89,4 +90,23 @@ fn errors_are_new_when_they_were_first_seen_after_the_last_deploy() {
     past.deploys[1].1 = ago(25 * 60);
     past.errors = vec![error("new", ago(9), 3)];
     assert_eq!(found(&past, 0), [], "the deploy is a day old");
+}
+
+#[test]
+fn muted_errors_are_counted_and_found_no_other_way() {
+    let minutes = vec![minute("mail", 40, 1_000, 0), minute("mail", 3, 1_000, 60)];
+    let mut past = Past { minutes, ..Past::default() };
+    past.deploys = vec![("v1".into(), ago(600)), ("v2".into(), ago(30))];
+    past.errors = vec![error("new", ago(9), 55), error("other", ago(400), 5)];
+    let codes =
+        |past: &Past| -> Vec<&str> { found(past, 0).into_iter().map(|(code, _)| code).collect() };
+    assert_eq!(codes(&past), ["failing", "new_error"]);
+    past.errors[0].is_muted = true;
+    past.muted = vec![("other".into(), ago(3), 55)];
+    assert_eq!(codes(&past), ["failing", "muted_errors"], "that of another queue is no help");
+    past.muted = vec![("mail".into(), ago(3), 55), ("mail".into(), ago(80), 1_000)];
+    assert_eq!(codes(&past), ["muted_errors"]);
+    // More of them than attempts failed, as another node may not have written its counts yet.
+    past.muted = vec![("mail".into(), ago(3), u64::MAX), ("mail".into(), ago(4), u64::MAX)];
+    assert_eq!(found(&past, 0), [("muted_errors", "1 error is muted".to_owned())]);
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures_util::future::try_join;
 use redis::Value;
 
 use super::frames::FrameKind;
@@ -41,8 +42,11 @@ impl Broker {
         let ids: Vec<String> = seen.iter().map(|(id, _)| id.to_string()).collect();
         let mut cmd = redis::cmd("HMGET");
         cmd.arg(&keys.errors).arg(&ids);
-        let samples = reply::array(self.command(&cmd).await?)?;
-        let counted = self.counted(HistoryRange::last(HOUR), None).await?;
+        let now = self.server_now().await?;
+        // Sent together, as one pipeline.
+        let (samples, mut mutes) = try_join(self.command(&cmd), self.mutes(&ids, now)).await?;
+        let samples = reply::array(samples)?;
+        let counted = self.counted(HistoryRange::last(HOUR), None, now).await?;
         let mut last_hour = BTreeMap::<ErrorId, u64>::new();
         for (id, _, times) in counted {
             *last_hour.entry(id).or_default() += times;
@@ -50,7 +54,8 @@ impl Broker {
         let group = |((id, last_seen), sample): ((ErrorId, Timestamp), Value)| {
             let (first_seen, sample) = read_sample(sample)?;
             let last_hour = last_hour.get(&id).copied().unwrap_or_default();
-            Some(ErrorGroup { id, first_seen, last_seen, last_hour, sample })
+            let mute = mutes.remove(&id);
+            Some(ErrorGroup { id, first_seen, last_seen, last_hour, mute, sample })
         };
         Ok(seen.into_iter().zip(samples).filter_map(group).collect())
     }
@@ -65,21 +70,39 @@ impl Broker {
         id: ErrorId,
         range: HistoryRange,
     ) -> Result<Vec<(Timestamp, u64)>, Error> {
-        let mut periods = BTreeMap::<Period, u64>::new();
-        for (_, period, times) in self.counted(range, Some(id)).await? {
-            *periods.entry(period).or_default() += times;
+        let mut periods = BTreeMap::<Timestamp, u64>::new();
+        for (_, at, times) in self.error_counts(&[id], range).await? {
+            *periods.entry(at).or_default() += times;
         }
-        Ok(periods.into_iter().map(|(period, times)| (period.start(), times)).collect())
+        Ok(periods.into_iter().collect())
     }
 
-    /// Reads how often errors were seen, or one of them, by frame.
+    /// Returns how often each of some errors was seen in each period of a range up to now; periods
+    /// without them are left out.
+    ///
+    /// # Errors
+    /// Returns an error when the server does not answer or refuses the command.
+    pub async fn error_counts(
+        &self,
+        ids: &[ErrorId],
+        range: HistoryRange,
+    ) -> Result<Vec<(ErrorId, Timestamp, u64)>, Error> {
+        if ids.is_empty() {
+            return Ok(vec![]);
+        }
+        let counted = self.counted(range, Some(ids), self.server_now().await?).await?;
+        Ok(counted.into_iter().map(|(id, period, times)| (id, period.start(), times)).collect())
+    }
+
+    /// Reads how often errors were seen, or some of them, by frame.
     async fn counted(
         &self,
         range: HistoryRange,
-        id: Option<ErrorId>,
+        ids: Option<&[ErrorId]>,
+        now: Timestamp,
     ) -> Result<Vec<(ErrorId, Period, u64)>, Error> {
-        let fields = id.map(|id| vec![SeriesName::Error(id).field()]);
-        let now = self.server_now().await?;
+        let field = |id: &ErrorId| SeriesName::Error(*id).field();
+        let fields = ids.map(|ids| ids.iter().map(field).collect::<Vec<_>>());
         let frames = self.read_range(FrameKind::Series, range, now, fields.as_deref()).await?;
         let mut counted = vec![];
         for (period, frame) in frames {

@@ -10,6 +10,7 @@
 //! | `gauges` | takes samples of the queues, and reads them |
 //! | `roll` | makes the frames of longer periods of those of shorter ones |
 //! | `errors` | reads groups of equal errors |
+//! | `mutes` | mutes groups of equal errors |
 //! | `deploys` | records when each deploy was seen first |
 //! | `log` | adds to logs, and reads their pages |
 //! | `journal` | records what happens to nodes and partitions |
@@ -24,6 +25,7 @@ mod frames;
 mod gauges;
 mod journal;
 mod log;
+mod mutes;
 mod read;
 mod roll;
 

@@ -34,6 +34,12 @@ struct BarButton {
 }
 
 impl Bar {
+    /// Returns the bar as markup.
+    pub(in crate::page) fn markup(&self) -> String {
+        // A template without input of its own does not fail.
+        self.render().unwrap_or_default()
+    }
+
     /// Returns the bar of a list of schedules: those that match a text are paused, or resumed.
     pub(in crate::page) fn of_schedules(
         context: &Context,

@@ -5,9 +5,9 @@ use poolder_core::view::{Filter, Listing};
 use poolder_core::{Handle, QueueName};
 
 use crate::access::Access;
-use crate::page::change::{self, Action, allowed_on, quoted};
-use crate::page::command::{json_word, time_options};
+use crate::page::change::{self, Action, allowed_on};
 use crate::page::listing;
+use crate::page::shell::{json_word, quoted, time_options};
 use crate::request::{Context, Fault, Fields};
 use crate::task::{Part, Plan};
 

@@ -1,7 +1,7 @@
 //! The changes that a visitor can make: their names, their rights and their words.
 
 use crate::access::Access;
-use crate::page::command::{json_word, time_options, word};
+use crate::page::shell::{json_word, mute_options, time_options, word};
 use crate::request::{Context, Fields};
 
 use super::subject::{Sort, Subject};
@@ -36,6 +36,8 @@ pub(in crate::page) enum Action {
     FlushBatch,
     PopEntry,
     ReleaseKey,
+    MuteError,
+    UnmuteError,
 }
 
 /// A button that makes a change, or leads to the question before it.
@@ -49,7 +51,7 @@ pub(crate) struct Button {
 }
 
 impl Action {
-    pub(super) const ALL: [Self; 27] = [
+    pub(in crate::page) const ALL: [Self; 29] = [
         Self::PauseAll,
         Self::ResumeAll,
         Self::Pause,
@@ -77,6 +79,8 @@ impl Action {
         Self::FlushBatch,
         Self::PopEntry,
         Self::ReleaseKey,
+        Self::MuteError,
+        Self::UnmuteError,
     ];
 
     /// Returns the action of a name in a form.
@@ -113,6 +117,8 @@ impl Action {
             Self::FlushBatch => "batch-flush",
             Self::PopEntry => "batch-pop",
             Self::ReleaseKey => "key-release",
+            Self::MuteError => "error-mute",
+            Self::UnmuteError => "error-unmute",
         }
     }
 
@@ -129,6 +135,7 @@ impl Action {
             Self::StopPool | Self::StartPool => Sort::Pool,
             Self::FlushBatch | Self::PopEntry => Sort::List,
             Self::ReleaseKey => Sort::Key,
+            Self::MuteError | Self::UnmuteError => Sort::Error,
             _ => Sort::Job,
         }
     }
@@ -147,14 +154,16 @@ impl Action {
             | Self::RunSchedule
             | Self::PauseSchedule
             | Self::ResumeSchedule
-            | Self::FlushBatch => Access::Operate,
+            | Self::FlushBatch
+            | Self::MuteError
+            | Self::UnmuteError => Access::Operate,
             _ => Access::Admin,
         }
     }
 
     /// Returns true for an action that asks first: since it cannot be undone, or needs a value.
     pub(in crate::page) fn asks(self) -> bool {
-        let has_input = matches!(self, Self::Reschedule | Self::Edit);
+        let has_input = matches!(self, Self::Reschedule | Self::Edit | Self::MuteError);
         has_input || (self.needs() == Access::Admin && !self.is_start())
     }
 
@@ -165,8 +174,11 @@ impl Action {
 
     /// Returns true for an action that loses something.
     pub(in crate::page) fn destroys(self) -> bool {
-        !matches!(self, Self::ResumeAll | Self::Reschedule | Self::Edit | Self::Resize)
-            && (self.asks() || self == Self::Cancel)
+        let keeps = matches!(
+            self,
+            Self::ResumeAll | Self::Reschedule | Self::Edit | Self::Resize | Self::MuteError
+        );
+        !keeps && (self.asks() || self == Self::Cancel)
     }
 
     pub(in crate::page) fn word(self) -> &'static str {
@@ -193,6 +205,8 @@ impl Action {
             Self::FlushBatch => "Flush",
             Self::PopEntry => "Take out…",
             Self::ReleaseKey => "Release…",
+            Self::MuteError => "Mute…",
+            Self::UnmuteError => "Unmute",
         }
     }
 
@@ -224,9 +238,12 @@ impl Action {
             Self::FlushBatch => "batch flush",
             Self::PopEntry => "batch pop",
             Self::ReleaseKey => "unique release",
+            Self::MuteError => "error mute",
+            Self::UnmuteError => "error unmute",
         };
         let values = match self {
             Self::Resize => format!(" {}", word(fields, "size", "SLOTS")),
+            Self::MuteError => mute_options(fields),
             Self::PopEntry => format!(" --index {}", word(fields, "index", "N")),
             Self::Reschedule => match time_options(fields) {
                 none if none.is_empty() => " --in TIME".into(),

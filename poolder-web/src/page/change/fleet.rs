@@ -5,9 +5,9 @@ use poolder_core::QueueName;
 use poolder_core::view::QueueView;
 
 use super::action::Action;
-use super::make::summary;
-use super::question::Question;
+use super::asked::Question;
 use super::subject::Subject;
+use super::summary::summary;
 use crate::request::{Context, Fault};
 use crate::show::{Cell, Column, Table, many};
 

@@ -2,13 +2,14 @@
 
 use poolder_client::{Action as JobChange, Client};
 use poolder_core::view::merge_patch;
-use poolder_core::{Error, Handle, JobState, MAX_PAYLOAD, Place, QueueName};
+use poolder_core::{Error, Handle, MAX_PAYLOAD, QueueName};
 use serde_json::Value;
 
 use super::action::Action;
 use super::actor::client;
 use super::fleet;
 use super::inputs::read_time;
+use super::mute;
 use super::question::shown;
 use super::subject::{Subject, whole};
 use crate::request::{Context, Fault, Fields};
@@ -32,6 +33,7 @@ pub(super) async fn make(
         Subject::List { queue, batcher, group } => {
             of_list(&client, action, (queue, batcher, group), fields).await
         }
+        Subject::Error(id, _) => mute::make(context, &client, action, *id, fields).await,
         Subject::Key(queue, key) => {
             let inspector = client.inspect(queue);
             let Some(seen) = inspector.unique_key(*key).await? else {
@@ -136,25 +138,7 @@ pub(in crate::page) async fn change_job(
     })
 }
 
-/// Says how many of some things were changed, and why the others were not: `failed` has a reason for
-/// each of those.
-pub(in crate::page) fn summary(
-    verb: &str,
-    (all, thing): (usize, &str),
-    failed: &[String],
-) -> String {
-    let (left, made) = (failed.len() as u64, many(all.saturating_sub(failed.len()) as u64, thing));
-    match failed {
-        [] => format!("{verb} {made}."),
-        [one] => format!("{verb} {made}, and left one: {one}."),
-        [first, ..] => {
-            format!("{verb} {made}, and left {}: {first}, and others.", many(left, thing))
-        }
-    }
-}
-
-/// Edits a job and lets it run again. One that is not dead yet is buried first, which keeps it from
-/// running with its old payload meanwhile.
+/// Edits a job and lets it run again.
 async fn edit(
     context: &Context,
     client: &Client,
@@ -173,17 +157,10 @@ async fn edit(
             payload
         }
     };
-    // Checked before the job is buried.
     if payload.to_string().len() > MAX_PAYLOAD {
         return Err(Fault::invalid("A payload has at most 1 MiB."));
     }
-    match view.state {
-        JobState::Dead => {}
-        JobState::Running => return Err(Fault::invalid("A running job cannot be edited.")),
-        _ => client.job(&view.handle).bury("edited on the dashboard").await?,
-    }
-    let dead = Handle { place: Some(Place::Dead), ..view.handle.clone() };
-    client.job(dead).edit_and_revive(&payload).await?;
+    client.job(&view.handle).edit_and_revive(&payload).await?;
     Ok(format!("Edited job {}, and let it run again.", handle.job))
 }
 

@@ -2,28 +2,36 @@
 
 mod action;
 mod actor;
+mod asked;
 mod buttons;
 mod fleet;
 mod inputs;
 mod make;
+mod mute;
 mod question;
 mod subject;
+mod summary;
 
 use axum::Form;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use poolder_core::QueueName;
+
 use super::answer::{answer, refuse};
+use super::error_find::find_error;
 use super::theme::inner_path;
 use crate::request::{Context, Fault, Fields, said_cookie};
 
 pub(in crate::page) use action::Action;
 pub(in crate::page) use actor::{actor, client};
+pub(in crate::page) use asked::{ConfirmPage, Question};
 pub(in crate::page) use buttons::{Buttons, of_job, of_queue};
-pub(in crate::page) use inputs::{Input, moment, read_time, time};
-pub(in crate::page) use make::{BURIED, change_job, json, summary};
-pub(in crate::page) use question::{ConfirmPage, Question, shown};
-pub(in crate::page) use subject::{Subject, allowed_on, enough, queue_of, quoted, whole};
+pub(in crate::page) use inputs::{Input, read_time, time};
+pub(in crate::page) use make::{BURIED, change_job, json};
+pub(in crate::page) use question::shown;
+pub(in crate::page) use subject::{Subject, allowed_on, enough, queue_of, whole};
+pub(in crate::page) use summary::summary;
 
 /// Answers with the question before a change.
 pub(crate) async fn confirm(context: Context) -> Response {
@@ -121,27 +129,14 @@ async fn checked(context: &Context, fields: &Fields) -> Result<(Action, Subject)
     let name = fields.get("action");
     let action =
         Action::of(name).ok_or_else(|| Fault::invalid(format!("There is no action {name:?}.")))?;
-    let subject = Subject::of(action.sort(), fields)?;
+    let mut subject = Subject::of(action.sort(), fields)?;
+    if let Subject::Error(id, queue) = &mut subject {
+        let group = find_error(context, *id).await?;
+        *queue = Some(QueueName::new(&group.sample.queue)?);
+    }
     subject.allowed(context, action.needs())?;
     match subject {
         Subject::Fleet(_) => Ok((action, fleet::subject(context, action).await?)),
         subject => Ok((action, subject)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::page::command::example_commands;
-
-    #[test]
-    fn each_action_names_a_command() {
-        let named = example_commands();
-        for action in Action::ALL {
-            let name = action.name();
-            let line = named.iter().find(|(of, _)| of == name);
-            let line = line.unwrap_or_else(|| panic!("{name} names no command"));
-            assert!(line.1.starts_with("poolder ") && line.1.len() > 20, "{}", line.1);
-        }
     }
 }

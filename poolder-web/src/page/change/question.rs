@@ -1,68 +1,17 @@
 //! The question before a change that cannot be undone, or that needs a value.
 
-use askama::Template;
 use poolder_core::view::JobView;
 use poolder_core::{Handle, QueueName};
 use serde_json::Value;
 
 use super::action::Action;
+use super::asked::{ConfirmPage, Question};
 use super::fleet;
 use super::inputs::{Input, time};
+use super::mute;
 use super::subject::Subject;
-use crate::page::frame::Frame;
-use crate::page::theme::inner_path;
 use crate::request::{Context, Fault, Fields};
-use crate::show::{Table, many, number};
-
-/// A question.
-#[derive(Debug, Default)]
-pub(in crate::page) struct Question {
-    pub(in crate::page) title: &'static str,
-    pub(in crate::page) question: String,
-    /// The consequences, below the question.
-    pub(in crate::page) about: String,
-    /// The command that does the same; empty when there is none.
-    pub(in crate::page) command: String,
-    /// The reason why it is asked once more.
-    pub(in crate::page) again: String,
-    /// The path to which the answer is sent.
-    pub(in crate::page) path: &'static str,
-    pub(in crate::page) hidden: Vec<(String, String)>,
-    pub(in crate::page) inputs: Vec<Input>,
-    /// The word that must be typed; empty for none.
-    pub(in crate::page) typed: String,
-    /// The things that are changed, as a table with its title.
-    pub(in crate::page) shown: Option<(String, Table)>,
-    pub(in crate::page) action: &'static str,
-    pub(in crate::page) button: &'static str,
-    /// Another button: its action and its word.
-    pub(in crate::page) second: Option<(&'static str, &'static str)>,
-    pub(in crate::page) destroys: bool,
-    pub(in crate::page) back: String,
-}
-
-/// The page with a question.
-#[derive(Debug, Template)]
-#[template(path = "confirm.html")]
-pub(in crate::page) struct ConfirmPage {
-    frame: Frame,
-    asked: Question,
-    post: String,
-    back_link: String,
-}
-
-impl ConfirmPage {
-    pub(in crate::page) async fn new(context: &Context, asked: Question) -> Self {
-        let mut asked = asked;
-        asked.back = inner_path(&asked.back).to_owned();
-        Self {
-            frame: Frame::new(context, asked.title, "", None).await,
-            post: context.link(asked.path),
-            back_link: context.link(&asked.back),
-            asked,
-        }
-    }
-}
+use crate::show::{many, number};
 
 /// Asks before a change of one subject.
 pub(super) async fn ask(
@@ -91,6 +40,7 @@ pub(super) async fn ask(
     asked.hidden = own.collect();
     match (action, subject) {
         (_, Subject::Fleet(_)) => fleet::ask(context, action, &mut asked).await?,
+        (_, Subject::Error(id, _)) => mute::ask(context, *id, fields, &mut asked).await?,
         (Action::Drain | Action::Purge, Subject::Queue(queue)) => {
             let count = concerned(context, action, queue).await?;
             let which =
@@ -187,7 +137,7 @@ async fn edit(
     asked.question = format!("Edit job {}, and run it again?", handle.job);
     let state = match view.state {
         poolder_core::JobState::Dead => "All its attempts are restored.",
-        _ => "It is taken out of its place first, and has all its attempts again.",
+        _ => "It is due at once, and has all its attempts again.",
     };
     asked.about = match is_whole {
         true => format!("{state} Values that are left alone stay as they are stored."),

@@ -1,9 +1,11 @@
 //! The subjects of changes: all queues, one, jobs, nodes, schedules, pools and slots, lists of batchers, and
 //! keys of unique jobs; how forms write them, and how the command does.
 
+use poolder_core::history::ErrorId;
 use poolder_core::{Handle, QueueName, UniqueKey};
 
 use crate::access::Access;
+use crate::page::shell::quoted;
 use crate::request::{Context, Fault, Fields};
 
 /// A sort of subjects.
@@ -17,6 +19,7 @@ pub(in crate::page) enum Sort {
     Pool,
     List,
     Key,
+    Error,
 }
 
 /// The subject of a change.
@@ -37,6 +40,8 @@ pub(in crate::page) enum Subject {
         group: String,
     },
     Key(QueueName, UniqueKey),
+    /// A group of equal errors, of a queue.
+    Error(ErrorId, Option<QueueName>),
 }
 
 /// The longest name of a node.
@@ -72,6 +77,7 @@ impl Subject {
                 group: fields.get("group").to_owned(),
             },
             Sort::Key => Self::Key(queue()?, fields.get("key").parse()?),
+            Sort::Error => Self::Error(fields.get("error").parse()?, None),
         })
     }
 
@@ -95,6 +101,7 @@ impl Subject {
                 ("group", group.clone()),
             ],
             Self::Key(queue, key) => vec![("queue", queue.to_string()), ("key", key.to_string())],
+            Self::Error(id, _) => vec![("error", id.to_string())],
         }
     }
 
@@ -102,6 +109,7 @@ impl Subject {
     pub(in crate::page) fn queue(&self) -> Option<&QueueName> {
         match self {
             Self::Fleet(_) | Self::Node(_) => None,
+            Self::Error(_, queue) => queue.as_ref(),
             Self::Job(handle) => Some(&handle.partition.queue),
             Self::Queue(queue)
             | Self::Schedule(queue, _)
@@ -134,6 +142,7 @@ impl Subject {
                 of + &group
             }
             Self::Key(queue, key) => format!("{queue} {key}"),
+            Self::Error(id, _) => id.to_string(),
         }
     }
 
@@ -182,15 +191,6 @@ pub(in crate::page) fn enough(access: Access, needs: Access) -> Result<(), Fault
 /// Reads a whole number of a form.
 pub(in crate::page) fn whole<T: std::str::FromStr>(text: &str, of: &str) -> Result<T, Fault> {
     text.parse().map_err(|_| Fault::invalid(format!("{text:?} is no number for the {of}.")))
-}
-
-/// Returns a text as one word of a shell.
-pub(in crate::page) fn quoted(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
-    match !text.is_empty() && text.chars().all(is_plain) {
-        true => text.to_owned(),
-        false => format!("'{}'", text.replace('\'', r"'\''")),
-    }
 }
 
 #[cfg(test)]
