@@ -58,7 +58,8 @@ pub(crate) enum JobVerb {
     Kill(Jobs),
     /// Remove jobs that wait or are dead.
     Rm(Jobs),
-    /// Change the payloads of dead jobs, and revive them.
+    /// Change the payloads of jobs that wait or are dead, and let the jobs run with them, with all
+    /// attempts restored.
     Edit(change::Edit),
     /// Wait until a job has ended, and write its result. Exits with 6 when it has died or was
     /// cancelled, with 7 after --timeout.

@@ -104,7 +104,7 @@ impl JobChange<'_> {
                 let mut payload = view.payload_json()?;
                 merge_patch(&mut payload, patch);
                 client.job(&view.handle).edit_and_revive(&payload).await?;
-                Ok((json!({ "done": "revived" }), format!("revived {handle} with another payload")))
+                Ok((json!({ "done": "edited" }), format!("{handle} runs with another payload")))
             }
         }
     }

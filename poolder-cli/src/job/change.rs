@@ -1,4 +1,4 @@
-//! The command that changes the payloads of dead jobs, and revives the jobs.
+//! The command that changes the payloads of jobs, and lets the jobs run with them.
 
 use clap::Args;
 use poolder_client::Client;
@@ -10,7 +10,7 @@ use super::act::{self, JobChange};
 use super::target::{missing, resolve};
 use crate::args::Common;
 use crate::confirm::Confirm;
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::output::Report;
 use crate::payload;
 use crate::select::Selected;
@@ -68,11 +68,6 @@ pub(super) async fn run(common: &Common, edit: &Edit) -> Result<Report, Failure>
 async fn one(client: &Client, edit: &Edit, job: &str, given: Value) -> Result<Report, Failure> {
     let handle = resolve(client, job).await?;
     let view = client.job(&handle).view().await?.ok_or_else(|| missing(job))?;
-    if view.state != JobState::Dead {
-        let text = format!("job {handle} is {}: only dead jobs are edited", view.state);
-        return Err(Failure::new(Exit::Failed, text)
-            .hint("cancel it, and enqueue another with `poolder job enqueue`"));
-    }
     let mut new = view.payload_json()?;
     match edit.patch {
         Some(_) => merge_patch(&mut new, &given),
@@ -83,6 +78,7 @@ async fn one(client: &Client, edit: &Edit, job: &str, given: Value) -> Result<Re
         return Ok(report.ids([&handle]).line(new.to_string()));
     }
     client.job(&view.handle).edit_and_revive(&new).await?;
-    let value = json!({ "done": "revived", "handle": handle, "payload": new });
-    Ok(Report::new(value).ids([&handle]).line(format!("revived {handle} with the payload {new}")))
+    let done = if view.state == JobState::Dead { "revived" } else { "edited" };
+    let value = json!({ "done": done, "handle": handle, "payload": new });
+    Ok(Report::new(value).ids([&handle]).line(format!("{done} {handle} with the payload {new}")))
 }

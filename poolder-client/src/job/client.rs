@@ -212,15 +212,18 @@ impl JobClient {
         self.change("job.revive", self.client.broker().revive(self.handle()?)).await
     }
 
-    /// Replaces the payload of a dead job by the given JSON and puts the job back into its lane.
-    /// Values that are as [`JobView::payload_json`] shows them stay as they are stored, also those
+    /// Replaces the payload of a job by the given JSON, and lets the job run with it, with all its
+    /// attempts restored: a dead one returns to its lane, and one that waits is due at once. It is one
+    /// step, so that a job runs either with its old payload or with the new one. Values that are as [`JobView::payload_json`] shows them stay as they are stored, also those
     /// that JSON lacks, such as bytes, NaN and keys that are not text.
     ///
     /// # Errors
-    /// As [`JobClient::revive`], [`Error::is_too_large`] for a payload above 1 MiB, and
-    /// [`Error::is_codec`] for one that is nested more than 64 deep.
+    /// [`Error::is_not_found`] when the job was not found, [`Error::is_gone`] when it runs, has moved
+    /// on meanwhile, or is dead and another job holds its unique key; [`Error::is_invalid`] when it
+    /// stands for a batch, or is no job; [`Error::is_too_large`] for a payload above 1 MiB, and
+    /// [`Error::is_codec`] for one that is nested more than 64 deep. The job is as before then.
     pub async fn edit_and_revive(&self, payload: &serde_json::Value) -> Result<(), Error> {
-        self.change("job.edit", self.client.broker().revive_with(self.handle()?, payload)).await
+        self.change("job.edit", self.client.broker().edit_job(self.handle()?, payload)).await
     }
 
     /// Buries a job that waits, for a slot, for its time or for another attempt: it is dead then, and

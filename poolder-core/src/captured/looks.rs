@@ -162,6 +162,26 @@ impl Captured {
         Ok(())
     }
 
+    /// Replaces the envelope of a job that waits, which is due at once with all its attempts.
+    ///
+    /// # Errors
+    /// [`Error::is_not_found`] when there is no job, [`Error::is_gone`] when it runs or is dead.
+    pub(crate) fn edit(&self, handle: &Handle, envelope: &Envelope) -> Result<(), Error> {
+        let mut state = self.state();
+        let Some(number) = state.waiting(handle, "cancel it to stop it")?.first().copied() else {
+            return Ok(());
+        };
+        if let Some(job) = state.jobs.get_mut(&number) {
+            (job.envelope, job.counters) = (envelope.clone(), job.counters.revived());
+        }
+        let now = state.now;
+        if !state.reschedule_behind(number, Some(now)) {
+            state.take_from_place(number);
+            state.put(number, JobPlace::Ready);
+        }
+        Ok(())
+    }
+
     /// Puts a dead job back into its lane, with this envelope. Returns false when it is not dead.
     pub(crate) fn revive(&self, handle: &Handle, envelope: &Envelope) -> bool {
         let mut state = self.state();

@@ -97,6 +97,12 @@ async fn an_error_in_a_command_of_an_operator_is_mended_by_its_repetition() {
     }
     for at in [At::Lane, At::Due, At::Retrying] {
         lab.place(at).await;
+        let fault = lab.snapshot();
+        lab.broker().edit_job(&handle(), &serde_json::json!("another")).await.unwrap();
+        lab.inject("admin/reschedule", &format!("edited, {at:?}"), fault);
+    }
+    for at in [At::Lane, At::Due, At::Retrying] {
+        lab.place(at).await;
         // A batch job is not buried.
         lab.set("DEL", "batch:index", &[]);
         lab.set("DEL", &format!("batch:sealed:{}", id_of(1)), &[]);
