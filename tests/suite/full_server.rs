@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{AuditFilter, BatchOptions, Error, Handle, Result};
+use poolder::{AuditFilter, BatchOptions, Error, Handle, Result, SavedView};
 use poolder_devserver::Server;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -218,6 +218,8 @@ async fn a_full_server_refuses_what_producers_add_and_obeys_operators() {
     assert!(schedules.remove("there").await.unwrap());
     let audit = client.audit(&AuditFilter::default(), None, 10).await.unwrap();
     assert_eq!(audit.entries[0].record.action, "schedule.remove");
+    let view = SavedView::new("dead", "/jobs?state=dead").unwrap();
+    assert!(client.save_view(&view).await.unwrap() && client.remove_view("dead").await.unwrap());
     keyed.resize(3).await.unwrap();
     eventually("the third slot has a holder", || async {
         keyed.slots().await.unwrap().iter().filter(|slot| slot.node.is_some()).count() == 3

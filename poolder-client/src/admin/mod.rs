@@ -25,6 +25,7 @@ mod kinds;
 mod limits;
 mod past;
 mod pool_set;
+mod saved_views;
 mod search;
 mod status;
 mod sweep;

@@ -127,6 +127,8 @@ pub(crate) struct RosterKeys {
     pub(crate) queues: String,
     /// Hash: owner of declared schedules → the queues that hold schedules of this owner.
     pub(crate) schedulers: String,
+    /// Hash: name of a saved view of a list of jobs → its path within a dashboard.
+    pub(crate) views: String,
     /// The keys of the history of the namespace.
     pub(crate) history: HistoryKeys,
 }
@@ -270,6 +272,7 @@ impl Keyspace {
             orders: format!("{base}:orders"),
             queues: format!("{base}:queues"),
             schedulers: format!("{base}:schedulers"),
+            views: format!("{base}:views"),
             history: HistoryKeys::new(&base),
         }
     }

@@ -51,6 +51,7 @@ pub use admin::lane_facts::{LaneFacts, PendingEntry};
 pub use admin::node_commands::node_commands;
 pub use admin::nodes::NodeView;
 pub use admin::partition_facts::PartitionFacts;
+pub use admin::saved_views::SavedView;
 pub use admin::server_check::Findings;
 pub use admin::server_facts::{ServerClock, ServerFacts};
 pub use admin::server_info::ServerInfo;

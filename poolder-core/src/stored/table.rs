@@ -249,6 +249,12 @@ pub(crate) const KEYS: &[Row] = &[
     ),
     Row("{roster}:queues", "set of all queues", "fleet", "0.1"),
     Row("{roster}:schedulers", "hash: owner to the queues of its schedules", "schedules", "0.1"),
+    Row(
+        "{roster}:views",
+        "hash: name of a saved view of a list of jobs to its path within a dashboard",
+        "dashboard",
+        "0.1",
+    ),
     Row("{roster}:group:<pool set>", "set of the queues of a pool set", "pools", "0.1"),
     Row(
         "{roster}:history:<step>:<number>",

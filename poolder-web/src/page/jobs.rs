@@ -9,7 +9,7 @@ use super::bulk::{Bar, bar};
 use super::frame::Frame;
 use super::listing::{self, Facets, PAGE, Tab};
 use super::queue::{filter, search_all, with_jobs};
-use super::views::{ViewLink, view_links};
+use super::views::{self, Views};
 use crate::request::{Context, Fault, encoded};
 use crate::show::{Table, many, number};
 
@@ -25,7 +25,7 @@ struct JobsPage {
     filter: String,
     filter_error: String,
     bar: Option<Bar>,
-    views: Vec<ViewLink>,
+    views: Views,
     table: Table,
     looked: String,
     /// The links to the rest, a queue each.
@@ -56,7 +56,9 @@ async fn page(context: &Context) -> Result<JobsPage, Fault> {
     let searched = &with[..with.len().min(QUEUES)];
     let each = PAGE.div_ceil(searched.len().max(1));
     let (mut jobs, mut more, mut looked_at, mut notes) = (vec![], vec![], 0, String::new());
-    for (queue, found) in search_all(context, searched, chosen, &filter, each).await {
+    let search = search_all(context, searched, chosen, &filter, each);
+    let (views, all_found) = tokio::join!(views::saved(context), search);
+    for (queue, found) in all_found {
         match found {
             Ok(found) => {
                 looked_at += found.looked_at;
@@ -95,7 +97,7 @@ async fn page(context: &Context) -> Result<JobsPage, Fault> {
         filter_error,
         table: listing::table(context, &jobs, (chosen, true, bar.is_some()), fleet.value.now),
         bar,
-        views: view_links(context),
+        views,
         looked,
         more,
         facets: listing::facets(&jobs, &filter, &here),

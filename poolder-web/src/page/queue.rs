@@ -15,7 +15,7 @@ use super::change::{self, Buttons};
 use super::frame::{Frame, as_of};
 use super::listing::{self, Facets, PAGE, Tab};
 use super::overview::{Number, PICTURE};
-use super::views::{ViewLink, view_links};
+use super::views::{self, Views};
 use super::{charts, nodes, queues};
 use crate::look::{Fleet, Past, failures};
 use crate::request::{Context, Fault, encoded};
@@ -44,7 +44,7 @@ struct QueuePage {
     /// The pages about parts of the queue.
     links: Vec<(&'static str, String)>,
     bar: Option<Bar>,
-    views: Vec<ViewLink>,
+    views: Views,
     queues_link: String,
     state: String,
     state_tone: &'static str,
@@ -95,7 +95,9 @@ async fn page(context: &Context, name: &str) -> Result<QueuePage, Fault> {
     let here = format!("{link}state={chosen}");
     let after = context.query("cursor").parse::<Cursor>().ok();
     let inspector = context.shared.client.inspect(&queue);
-    let found = inspector.find_where(chosen, &filter, after.as_ref(), Budget::jobs(PAGE)).await?;
+    let search = inspector.find_where(chosen, &filter, after.as_ref(), Budget::jobs(PAGE));
+    let (views, found) = tokio::join!(views::saved(context), search);
+    let found = found?;
     let with = format!("{here}&where={}", encoded(&filter.to_string()));
     let mut more = vec![];
     if after.is_some() {
@@ -118,7 +120,7 @@ async fn page(context: &Context, name: &str) -> Result<QueuePage, Fault> {
         table: listing::table(context, &found.jobs, (chosen, false, bar.is_some()), view.now),
         bar,
         links: links(context, view),
-        views: view_links(context),
+        views,
         queues_link: context.link("/queues"),
         state,
         state_tone,

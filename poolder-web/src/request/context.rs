@@ -10,7 +10,6 @@ use poolder_core::view::{JobView, QueueView};
 use serde_json::Value;
 
 use super::said::said;
-use super::views::{SavedView, saved_views};
 use super::{Fault, Fields, Shared};
 use crate::access::{Access, Visitor};
 use crate::look::{Fleet, Range};
@@ -30,8 +29,6 @@ pub(crate) struct Context {
     pub(crate) theme: &'static str,
     /// The sentence about the change that the visitor has just made.
     pub(crate) said: String,
-    /// The views of lists that the visitor has saved.
-    pub(crate) views: Vec<SavedView>,
     pub(crate) query: Fields,
 }
 
@@ -54,7 +51,6 @@ impl FromRequestParts<Arc<Shared>> for Context {
             path: parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
             theme: theme(parts),
             said: said(&parts.headers),
-            views: saved_views(&parts.headers),
             query: query.map(|query| query.0).unwrap_or_default(),
         })
     }

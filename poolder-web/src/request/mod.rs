@@ -7,7 +7,6 @@ mod fault;
 mod fields;
 mod moment;
 mod said;
-mod views;
 
 use poolder_client::Client;
 
@@ -21,7 +20,6 @@ pub(crate) use fault::Fault;
 pub(crate) use fields::Fields;
 pub(crate) use moment::moment;
 pub(crate) use said::{encoded, said, said_cookie, unsaid_cookie};
-pub(crate) use views::{views_cookie, with_view};
 
 /// The state of a dashboard.
 #[derive(Debug)]

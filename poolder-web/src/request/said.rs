@@ -50,7 +50,7 @@ pub(crate) fn encoded(text: &str) -> String {
 }
 
 /// Returns the text of a value that [`encoded`] has written.
-pub(super) fn decoded(text: &str) -> String {
+fn decoded(text: &str) -> String {
     let mut bytes = vec![];
     let mut parts = text.split('%');
     bytes.extend(parts.next().unwrap_or_default().bytes());

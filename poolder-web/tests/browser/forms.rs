@@ -121,12 +121,15 @@ pub(crate) async fn view(server: &Server, tab: &Tab) -> Result<(), String> {
     tab.open(&format!("{}?state=ready&where=payload.to%3Dana", world.queue_page()))?;
     tab.type_into("#view-name", "ana's")?;
     tab.press(&button("save"))?;
-    tab.shows("ana's")?;
+    tab.shows("Saved the view \"ana's\" for all visitors.")?;
+    let saved = world.client.saved_views().await.map_err(text)?;
+    must(saved.len() == 1 && saved[0].name == "ana's", "the view is not in Redis")?;
     tab.open(&world.queue_page())?;
     tab.press(".views nav a")?;
     tab.until("the view is shown", || Ok(tab.address()?.contains("where=payload.to")))?;
     tab.press(&button("remove"))?;
-    tab.until("the view is gone", || Ok(!tab.text()?.contains("ana's")))
+    tab.shows("Removed the view \"ana's\".")?;
+    must(world.client.saved_views().await.map_err(text)?.is_empty(), "the view is still in Redis")
 }
 
 /// The jobs that an error has left behind run again.

@@ -12,4 +12,5 @@ mod structures;
 mod tables;
 mod things;
 mod vendor;
+mod views;
 mod world;

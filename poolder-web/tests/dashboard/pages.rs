@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
-use axum::http::{Request, StatusCode};
+use axum::http::StatusCode;
 use poolder::prelude::*;
 
-use crate::world::{World, die, eventually, get, page, post, send, welcome};
+use crate::world::{World, die, eventually, get, page, post, welcome};
 
 #[tokio::test]
 async fn the_overview_has_the_queues_with_links_that_work_under_a_prefix() {
@@ -66,44 +65,6 @@ async fn a_filter_finds_jobs_and_says_how_far_it_looked() {
     assert!(text.contains("1 job of 120 in 1 queue; searched 120."), "{text}");
     let text = page(&router, "/queues/mail?where=nonsense").await;
     assert!(text.contains("role=\"alert\""), "{text}");
-}
-
-#[tokio::test]
-async fn a_view_is_saved_in_the_browser_and_removed() {
-    let world = World::new("web-views");
-    world.client.enqueue(welcome("ana")).await.unwrap();
-    let router = world.router();
-    let path = "/queues/mail?state=ready&where=payload.to%3Dana";
-    assert!(page(&router, path).await.contains("Save this view as"));
-    let coded = path.replace('%', "%25").replace('&', "%26").replace('=', "%3D");
-    let form = format!("action=save&name=%3Cb%3Eana&path={coded}");
-    let saved = post(&router, "/views", &form).await;
-    assert_eq!(
-        (saved.status, &saved.headers["location"]),
-        (StatusCode::SEE_OTHER, &path.parse().unwrap())
-    );
-    let cookie =
-        saved.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
-    let with = |path: &str| {
-        let request = Request::get(path).header("cookie", &cookie).body(Body::empty()).unwrap();
-        let router = router.clone();
-        async move { send(&router, request).await.text }
-    };
-    let list = with("/jobs?state=ready").await;
-    assert!(list.contains(">&lt;b&gt;ana</a>") && !list.contains("<b>ana"), "{list}");
-    let here = with(path).await;
-    assert!(here.contains("value=\"remove\""), "{here}");
-    let remove = Request::post("/views")
-        .header("sec-fetch-site", "same-origin")
-        .header("content-type", "application/x-www-form-urlencoded")
-        .header("cookie", &cookie)
-        .body(Body::from(format!("action=remove&name=%3Cb%3Eana&path={coded}")));
-    let removed = send(&router, remove.unwrap()).await;
-    assert!(removed.headers["set-cookie"].to_str().unwrap().contains("Max-Age=0"));
-    for odd in ["name=&path=%2Fjobs", "name=a&path=%2F%2Fevil", "name=a&path=%2Fact"] {
-        let refused = post(&router, "/views", &format!("action=save&{odd}")).await;
-        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{odd}");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

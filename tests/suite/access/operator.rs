@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{JobId, Timestamp};
+use poolder::{JobId, SavedView, Timestamp};
 use poolder_core::metrics::{Metric, catalogue};
 
 use super::{GUIDE, Guarded};
@@ -61,6 +61,11 @@ async fn an_operator_can_do_its_work_under_the_rules_of_the_guide() {
     pool.start().await.unwrap();
     operator.pool_set("set").add("addressed").await.unwrap();
     operator.pool_set("set").remove("addressed").await.unwrap();
+
+    let view = SavedView::new("dead", "/jobs?state=dead").unwrap();
+    operator.save_view(&view).await.unwrap();
+    assert_eq!(operator.saved_views().await.unwrap(), [view]);
+    assert!(operator.remove_view("dead").await.unwrap());
 
     let schedules = operator.schedules("q");
     let hourly = operator.schedule("hourly", "1h", Number(1)).prepare().unwrap();

@@ -27,6 +27,7 @@ pub(super) mod queue;
 pub(super) mod remove;
 pub(super) mod reschedule;
 pub(super) mod revive;
+pub(super) mod saved_views;
 pub(super) mod server_check;
 pub(super) mod server_facts;
 pub(super) mod server_info;

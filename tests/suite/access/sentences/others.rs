@@ -65,6 +65,12 @@ pub(super) const SENTENCES: &[Sentence] = &[
     ),
     (
         "operator",
+        "An operator saves and removes views of lists of jobs, and cannot delete them all at once.",
+        &["HSET poolder:{roster}:views x y", "HDEL poolder:{roster}:views x"],
+        &["DEL poolder:{roster}:views", "SET poolder:{roster}:views x"],
+    ),
+    (
+        "operator",
         "An operator reads payloads, and writes to no other namespace.",
         &["XRANGE poolder:{q.0}:ready:normal - +", "HGET poolder:{q.0}:dead:bodies x"],
         &["XADD other:{q.0}:ready:normal * j x", "HGET other:{q.0}:bodies x"],
@@ -93,13 +99,18 @@ pub(super) const SENTENCES: &[Sentence] = &[
     ),
     (
         "dashboard",
-        "A dashboard writes its own key, and no other.",
+        "A dashboard writes its own key and the saved views, and no other.",
         &[
             "SET poolder:{roster}:dashboard x",
             "HSET poolder:{roster}:dashboard x y",
+            "HDEL poolder:{roster}:views x",
             "XLEN poolder:{q.0}:ready:normal",
         ],
-        &["SET poolder:{roster}:dashboards x", "SET poolder:{q.0}:leader x"],
+        &[
+            "SET poolder:{roster}:dashboards x",
+            "DEL poolder:{roster}:views",
+            "SET poolder:{q.0}:leader x",
+        ],
     ),
     (
         "dashboard",
