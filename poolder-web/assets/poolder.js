@@ -71,24 +71,39 @@
         : { fill: data.scale === "rate" ? colour(strokes[line.colour]) + "22" : undefined }),
     }));
     const marks = (u) => {
-      u.ctx.save();
-      u.ctx.font = `600 ${11 * devicePixelRatio}px system-ui`;
-      u.ctx.fillStyle = colour("--muted");
-      u.ctx.strokeStyle = colour("--line-2");
-      u.ctx.setLineDash([2, 3]);
-      for (const mark of data.marks) {
+      const { ctx, bbox: { left, top, width, height } } = u, px = devicePixelRatio;
+      const placed = [];
+      ctx.save();
+      ctx.font = `600 ${11 * px}px system-ui`;
+      ctx.textAlign = "center";
+      ctx.textBaseline = "middle";
+      // Deaths before deploys, the last ones first.
+      for (const mark of data.marks.toSorted((a, b) => b.bad - a.bad || b.at - a.at)) {
         const x = u.valToPos(mark.at, "x", true);
-        u.ctx.beginPath();
-        u.ctx.moveTo(x, u.bbox.top);
-        u.ctx.lineTo(x, u.bbox.top + u.bbox.height);
-        u.ctx.stroke();
-        u.ctx.textAlign = x > u.bbox.left + u.bbox.width - 80 ? "right" : "center";
-        u.ctx.fillText(mark.text, x, u.bbox.top - 6 * devicePixelRatio);
+        ctx.strokeStyle = colour(mark.bad ? "--bad-fill" : "--line-2");
+        ctx.setLineDash([2 * px, 3 * px]);
+        ctx.beginPath();
+        ctx.moveTo(x, top);
+        ctx.lineTo(x, top + height);
+        ctx.stroke();
+        // A label stays within the chart; one that would hide another is left out.
+        const half = ctx.measureText(mark.text).width / 2 + 8 * px;
+        const middle = Math.max(half, Math.min(x, left + width + 16 * px - half));
+        if (placed.some((other) => Math.abs(other.middle - middle) < other.half + half)) continue;
+        placed.push({ middle, half });
+        ctx.setLineDash([]);
+        ctx.beginPath();
+        ctx.roundRect(middle - half, top - 17 * px, 2 * half, 16 * px, 8 * px);
+        ctx.fillStyle = colour("--surface");
+        ctx.fill();
+        ctx.stroke();
+        ctx.fillStyle = colour(mark.bad ? "--bad" : "--muted");
+        ctx.fillText(mark.text, middle, top - 8.5 * px);
       }
-      u.ctx.restore();
+      ctx.restore();
     };
     const said = document.createElement("p");
-    said.className = "small muted right";
+    said.className = "at small muted";
     const show = (u) => {
       const at = u.cursor.idx;
       said.textContent = at == null ? "\u00a0" :
@@ -98,9 +113,9 @@
     figure.replaceChildren();
     const plot = new uPlot({
       width: figure.clientWidth - 32, height: 220, tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "UTC"),
-      legend: { show: false }, cursor: { y: false, drag: { x: false, y: false } }, padding: [18, 20, 0, 0],
+      legend: { show: false }, cursor: { y: false, drag: { x: false, y: false } }, padding: [20, 20, 0, 0],
       scales: data.scale === "rate" ? { y: { range: (u, low, high) => [0, (high || 1) * 1.1] }, few: { range: (u, low, high) => [0, (high || 1) * 2.5] } } : { y: { distr: 3 } },
-      axes: [{ ...axis, size: 32, values: (u, values) => values.map((at) => clock(at, u.data[0])) }, { ...axis, size: 60, ...(data.scale === "rate" ? {} : { splits: tens }), values: (u, values) => values.map((value) => (value == null ? "" : say(value))) }],
+      axes: [{ ...axis, size: 28, values: (u, values) => values.map((at) => clock(at, u.data[0])) }, { ...axis, size: 60, ...(data.scale === "rate" ? {} : { splits: tens }), values: (u, values) => values.map((value) => (value == null ? "" : say(value))) }],
       series: [{}, ...series], hooks: { draw: [marks], setCursor: [show] },
     }, [data.times, ...data.lines.map((line) => line.values)], figure);
     figure.append(said);

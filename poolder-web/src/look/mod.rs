@@ -1,22 +1,24 @@
 //! Looks at the server: one of each sort is kept for a moment and shared by all viewers.
 
+mod events;
 mod kept;
 mod past;
 mod range;
 mod rates;
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::try_join;
 use poolder_client::{Client, Diagnosis, FleetStatus};
-use poolder_core::broker::{DeployMark, NodeView, ServerView};
+use poolder_core::broker::{NodeView, ServerView};
 use poolder_core::history::{ErrorGroup, History};
 use poolder_core::view::QueueView;
 use poolder_core::{Error, Timestamp};
 
 use kept::Kept;
+pub(crate) use events::{Death, Events};
 pub(crate) use kept::Seen;
 pub(crate) use past::{Past, failures};
 pub(crate) use range::Range;
@@ -40,7 +42,7 @@ pub(crate) struct Looks {
     rates: Mutex<Rates>,
     history: [Kept<History>; Range::ALL.len()],
     errors: Kept<Vec<ErrorGroup>>,
-    deploys: Kept<Vec<DeployMark>>,
+    events: Kept<Events>,
     status: Kept<FleetStatus>,
     servers: Kept<Vec<ServerView>>,
     diagnosis: Kept<Diagnosis>,
@@ -65,7 +67,7 @@ impl Looks {
             rates: Mutex::default(),
             history: Default::default(),
             errors: Kept::default(),
-            deploys: Kept::default(),
+            events: Kept::default(),
             status: Kept::default(),
             servers: Kept::default(),
             diagnosis: Kept::default(),
@@ -125,9 +127,11 @@ impl Looks {
         self.diagnosis.forget().await;
     }
 
-    /// Reads the deploys.
-    pub(crate) async fn deploys(&self) -> Result<Seen<Vec<DeployMark>>, Error> {
-        self.deploys.get(SLOW, self.client.deploys()).await
+    /// Reads the deploys and the deaths of nodes; none where they cannot be read, since charts do
+    /// without them.
+    pub(crate) async fn events(&self) -> Arc<Events> {
+        let events = self.events.get(SLOW, Events::read(&self.client)).await;
+        events.map(|seen| seen.value).unwrap_or_default()
     }
 
     /// Reads what needs a person.

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::future::join_all;
 use poolder_client::{BatcherHandle, BatcherView};
 use poolder_core::QueueName;
-use poolder_core::broker::{BatchState, BatcherSums, OpenBatch, SealedBatch};
+use poolder_core::broker::{BatchState, BatcherSums, BatcherTotals, OpenBatch, SealedBatch};
 use serde_json::Value;
 
 use super::answer::{answer, refuse};
@@ -15,7 +15,7 @@ use super::change::{Action, Buttons, Subject};
 use super::frame::{Frame, short};
 use super::job::sentence;
 use crate::request::{Context, Fault, encoded};
-use crate::show::{Cell, Column, Table, bytes, many, moment, number, preview};
+use crate::show::{Cell, Column, Table, bytes, many, moment, number, percent, preview};
 
 /// The most lists, and the most sealed batches, that the page of a batcher shows.
 const MOST: usize = 100;
@@ -116,7 +116,7 @@ async fn one(context: &Context, queue: &str, name: &str) -> Result<CardsPage, Fa
     let mut page = CardsPage::new(frame, "", vec![]);
     page.crumbs = vec![("Batches".into(), context.link("/batches"))];
     page.about = format!(
-        "{} wait in {}; {} were sealed",
+        "{} in {}; {} sealed so far",
         many(sums.waiting, "entry"),
         many(sums.open, "list"),
         many(sums.sealed, "batch")
@@ -140,6 +140,8 @@ async fn one(context: &Context, queue: &str, name: &str) -> Result<CardsPage, Fa
     }
     let table = batches_table(context, queue, &sealed, &sums);
     page.cards.push(Card::new("Sealed batches", cut(sealed.len(), sums.sealed), table));
+    let why = reasons(&sums.totals);
+    page.cards.push(Card::new("Why batches were sealed", "since the batcher was declared", why));
     Ok(page)
 }
 
@@ -230,6 +232,25 @@ async fn entries(
     }
     let about = format!("the first {} of {}", table.rows.len(), number(seen.len));
     Ok((about, table))
+}
+
+/// Returns how many batches were sealed for each reason.
+fn reasons(totals: &BatcherTotals) -> Table {
+    let columns =
+        vec![Column::text("Reason"), Column::number("Batches"), Column::number("Part of all")];
+    let mut table = Table::new("Why batches were sealed", columns).or("No batch was sealed yet.");
+    let all = [
+        ("they had as many entries as the limit allows", totals.sealed_by_limit),
+        ("another entry would have made them too large", totals.sealed_by_bytes),
+        ("the timeout had passed since their first entry", totals.sealed_by_timeout),
+        ("they were flushed by hand or by code", totals.sealed_by_flush),
+    ];
+    let sum = all.iter().map(|(_, count)| count).sum::<u64>();
+    for (reason, count) in all.into_iter().filter(|(_, count)| *count > 0) {
+        let part = percent(count as f64 / sum as f64);
+        table.row([Cell::text(reason), Cell::count(count), Cell::text(part)]);
+    }
+    table
 }
 
 fn batches_table(

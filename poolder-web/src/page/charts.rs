@@ -1,74 +1,57 @@
-//! The two charts of a page: jobs per second, and how long jobs waited.
+//! The charts of pages: jobs per second, how long jobs waited and ran, and how often an error was
+//! seen.
 
 use poolder_core::Timestamp;
-use poolder_core::broker::DeployMark;
 use poolder_core::history::History;
 
-use crate::look::Past;
-use crate::show::{Chart, Line, Mark, Scale, span};
+use super::marks::with_events;
+use crate::look::{Events, Past};
+use crate::show::{Chart, Line, Scale, span};
 
-/// Returns the chart of jobs per second, with deploys as marks.
-pub(super) fn throughput(past: &Past, deploys: &[DeployMark]) -> Chart {
-    Chart {
-        id: "chart-done",
-        title: "Jobs per second".into(),
-        from: past.from,
-        step: past.step,
-        scale: Scale::Rate,
-        lines: vec![
-            Line { name: "done", colour: '1', values: past.rates(|point| point.attempts.done) },
-            Line {
-                name: "failed attempts, own scale",
-                colour: 'b',
-                values: past.rates(|point| point.attempts.failures()),
-            },
-        ],
-        marks: marks(past, deploys),
-    }
+/// Returns a chart without marks.
+fn chart(
+    (id, title): (&'static str, String),
+    past: &Past,
+    scale: Scale,
+    lines: impl IntoIterator<Item = (&'static str, char, Vec<f64>)>,
+) -> Chart {
+    let line = |(name, colour, values)| Line { name, colour, values };
+    let lines = lines.into_iter().map(line).collect();
+    let (from, step) = (past.from, past.step);
+    Chart { id, title, from, step, scale, lines, marks: vec![], events: vec![] }
 }
 
-/// Returns the chart of the times for which jobs waited for a slot.
-pub(super) fn waits(past: &Past, deploys: &[DeployMark]) -> Chart {
-    let line = |name, colour, values| Line { name, colour, values };
-    Chart {
-        id: "chart-wait",
-        title: "Wait for a slot".into(),
-        from: past.from,
-        step: past.step,
-        scale: Scale::Times,
-        lines: vec![
-            line("p50", '2', past.values(|point| point.wait.p50)),
-            line("p95", '3', past.values(|point| point.wait.p95)),
-            line("p99", '4', past.values(|point| point.wait.p99)),
-        ],
-        marks: marks(past, deploys),
-    }
+/// Returns the chart of jobs per second, with deploys and deaths of nodes as marks.
+pub(super) fn throughput(past: &Past, events: &Events) -> Chart {
+    let lines = [
+        ("done", '1', past.rates(|point| point.attempts.done)),
+        ("failed attempts, own scale", 'b', past.rates(|point| point.attempts.failures())),
+    ];
+    with_events(chart(("chart-done", "Jobs per second".into()), past, Scale::Rate, lines), events)
+}
+
+/// Returns the chart of the times for which jobs waited for a slot, with the same marks.
+pub(super) fn waits(past: &Past, events: &Events) -> Chart {
+    let lines = [
+        ("p50", '2', past.values(|point| point.wait.p50)),
+        ("p95", '3', past.values(|point| point.wait.p95)),
+        ("p99", '4', past.values(|point| point.wait.p99)),
+    ];
+    with_events(chart(("chart-wait", "Wait for a slot".into()), past, Scale::Times, lines), events)
 }
 
 /// Returns the chart of the times for which attempts ran.
 pub(super) fn runs(past: &Past, title: &str) -> Chart {
-    let line = |name, colour, values| Line { name, colour, values };
-    Chart {
-        id: "chart-run",
-        title: title.to_owned(),
-        from: past.from,
-        step: past.step,
-        scale: Scale::Times,
-        lines: vec![
-            line("p50", '2', past.values(|point| point.run.p50)),
-            line("p95", '3', past.values(|point| point.run.p95)),
-        ],
-        marks: vec![],
-    }
+    let lines = [
+        ("p50", '2', past.values(|point| point.run.p50)),
+        ("p95", '3', past.values(|point| point.run.p95)),
+    ];
+    chart(("chart-run", title.to_owned()), past, Scale::Times, lines)
 }
 
-/// Returns the chart of how often an error was seen, with deploys as marks: `counts` has the periods
-/// in which it was.
-pub(super) fn errors(
-    counts: &[(Timestamp, u64)],
-    history: &History,
-    deploys: &[DeployMark],
-) -> Chart {
+/// Returns the chart of how often an error was seen, with deploys and deaths of nodes as marks:
+/// `counts` has the periods in which it was.
+pub(super) fn errors(counts: &[(Timestamp, u64)], history: &History, events: &Events) -> Chart {
     let past = Past::of(history, None);
     let mut values = past.values(|_| 0);
     for (at, count) in counts {
@@ -77,33 +60,7 @@ pub(super) fn errors(
             *value += *count as f64;
         }
     }
-    Chart {
-        id: "chart-seen",
-        title: format!("Seen every {}", span(past.step)),
-        from: past.from,
-        step: past.step,
-        scale: Scale::Rate,
-        lines: vec![Line { name: "seen", colour: 'b', values }],
-        marks: marks(&past, deploys),
-    }
-}
-
-/// The most deploys that a chart names.
-const DEPLOYS: usize = 6;
-
-/// Returns the deploys since the beginning of a chart. Those that lie too close together to be read
-/// share a mark.
-fn marks(past: &Past, deploys: &[DeployMark]) -> Vec<Mark> {
-    let close = past.step * 4;
-    let mut marks: Vec<Mark> = vec![];
-    for deploy in deploys.iter().filter(|deploy| deploy.first_seen > past.from) {
-        match marks.last_mut().filter(|last| deploy.first_seen.since(last.at) < close) {
-            Some(last) => last.text += &format!(", {}", deploy.deploy),
-            None => {
-                let text = format!("deploy {}", deploy.deploy);
-                marks.push(Mark { at: deploy.first_seen, text });
-            }
-        }
-    }
-    marks.split_off(marks.len().saturating_sub(DEPLOYS))
+    let title = format!("Seen every {}", span(past.step));
+    let seen = [("seen", 'b', values)];
+    with_events(chart(("chart-seen", title), &past, Scale::Rate, seen), events)
 }

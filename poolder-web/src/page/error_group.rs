@@ -42,17 +42,16 @@ async fn page(context: &Context, id: &str) -> Result<CardsPage, Fault> {
     let queue = QueueName::new(&sample.queue)?;
     let (inspector, filter) = (client.inspect(&queue), Filter::any().error(group.id));
     let budget = || Budget::jobs(JOBS).entries(ENTRIES);
-    let (fleet, history, deploys, counts, dead, retrying) = tokio::join!(
+    let (fleet, history, events, counts, dead, retrying) = tokio::join!(
         looks.fleet(),
         looks.history(range),
-        looks.deploys(),
+        looks.events(),
         client.error_history(group.id, range.read()),
         inspector.find_where(Listing::Dead, &filter, None, budget()),
         inspector.find_where(Listing::Retrying, &filter, None, budget()),
     );
     let (fleet, dead, retrying) = (fleet?, dead?, retrying?);
     let now = fleet.value.now;
-    let deploys = deploys.map(|seen| seen.value.to_vec()).unwrap_or_default();
     let message = match sample.message.as_str() {
         "" => sample.cause.to_string(),
         message => crate::show::cut(message, 120),
@@ -75,8 +74,8 @@ async fn page(context: &Context, id: &str) -> Result<CardsPage, Fault> {
     if group.is_muted() {
         page.chip = Some(Chip::new("pause", "muted", ""));
     }
-    page.facts = facts(&group, &deploys, now);
-    page.charts = vec![charts::errors(&counts?, &history?.value, &deploys)];
+    page.facts = facts(&group, &events.deploys, now);
+    page.charts = vec![charts::errors(&counts?, &history?.value, &events)];
     for (found, listing) in [(dead, Listing::Dead), (retrying, Listing::Retrying)] {
         let about = listing::looked(&found, &filter);
         let table = listing::table(context, &found.jobs, (listing, false, false), now);

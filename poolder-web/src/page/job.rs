@@ -200,6 +200,7 @@ fn progress_bar((done, total): (u64, u64)) -> (String, String, String) {
 fn facts(view: &JobView, now: Timestamp) -> Vec<(String, String)> {
     let policy = view.policy();
     let at = match view.state {
+        _ if view.waits_behind() => "Waits",
         JobState::Running => "Runs since",
         JobState::Dead => "Died",
         JobState::Scheduled | JobState::Retrying => "Due",
@@ -210,7 +211,13 @@ fn facts(view: &JobView, now: Timestamp) -> Vec<(String, String)> {
     let own = if view.own_policy().is_some() { "" } else { " (of the pool, or the default)" };
     let mut facts = vec![
         ("Partition and lane".into(), format!("{}, {}", view.handle.partition, view.lane.as_str())),
-        (at.into(), since(view.at, now)),
+        (
+            at.into(),
+            match view.waits_behind() {
+                true => "behind the job that holds its unique key".into(),
+                false => since(view.at, now),
+            },
+        ),
         ("Attempt".into(), format!("{} of {}, {timeout}{own}", view.attempt(), policy.attempts)),
         ("Next fence".into(), number(view.counters.deliveries.saturating_add(1))),
     ];

@@ -35,14 +35,13 @@ async fn page(context: &Context, queue: &str, kind: &str) -> Result<CardsPage, F
     let name = QueueName::new(queue)?;
     context.must_see(queue)?;
     let looks = &context.shared.looks;
-    let (fleet, history, groups, deploys) = tokio::join!(
+    let (fleet, history, groups, events) = tokio::join!(
         looks.fleet(),
         looks.history(context.range()),
         looks.errors(),
-        looks.deploys(),
+        looks.events(),
     );
     let (fleet, history) = (fleet?, history?);
-    let deploys = deploys.map(|seen| seen.value.to_vec()).unwrap_or_default();
     let is_this = |it: &&HistorySeries| it.queue == queue && it.kind == kind;
     let series = history.value.series.iter().find(is_this);
     let versions = versions(&fleet.value, queue, kind);
@@ -72,8 +71,8 @@ async fn page(context: &Context, queue: &str, kind: &str) -> Result<CardsPage, F
         page.links.push(("Enqueue…".into(), context.link(&path)));
     }
     page.charts = vec![
-        charts::throughput(&past, &deploys),
-        charts::waits(&past, &deploys),
+        charts::throughput(&past, &events),
+        charts::waits(&past, &events),
         charts::runs(&past, "Run time"),
     ];
     page.cards = vec![

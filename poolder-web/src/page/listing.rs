@@ -197,6 +197,7 @@ fn attempt(job: &JobView) -> Cell {
 fn at(job: &JobView, listing: Listing, now: Timestamp) -> Cell {
     Cell::markup(match listing {
         Listing::Ready | Listing::Running => time_element(job.at, &span(now.since(job.at))),
+        _ if job.waits_behind() => escaped("behind another job"),
         _ => moment(job.at, now),
     })
 }

@@ -24,6 +24,7 @@ mod kind;
 mod kinds;
 mod links;
 mod listing;
+mod marks;
 mod node;
 mod nodes;
 mod notes;

@@ -20,7 +20,7 @@ pub(crate) async fn nodes(context: Context) -> Response {
 async fn page(context: &Context) -> Result<CardsPage, Fault> {
     let looks = &context.shared.looks;
     let fleet = looks.fleet().await?;
-    let deploys = looks.deploys().await.map(|seen| seen.value.to_vec()).unwrap_or_default();
+    let events = looks.events().await;
     let columns = vec![
         Column::text("Node"),
         Column::text("Version"),
@@ -50,7 +50,7 @@ async fn page(context: &Context) -> Result<CardsPage, Fault> {
     let count = many(fleet.value.nodes.len() as u64, "node");
     let frame = Frame::new(context, "Nodes", "/nodes", Some(&fleet)).await;
     let cards = vec![
-        Card::new("Nodes", "", table(context, &fleet.value, &deploys)),
+        Card::new("Nodes", "", table(context, &fleet.value, &events.deploys)),
         Card::new("Processes", "", about),
     ];
     Ok(CardsPage::new(frame, count, cards))

@@ -82,15 +82,14 @@ const ERRORS: usize = 6;
 /// Returns the part of the overview that changes.
 pub(crate) async fn overview_part(context: &Context) -> Result<String, Fault> {
     let looks = &context.shared.looks;
-    let (fleet, history, errors, deploys, status) = tokio::join!(
+    let (fleet, history, errors, events, status) = tokio::join!(
         looks.fleet(),
         looks.history(context.range()),
         looks.errors(),
-        looks.deploys(),
+        looks.events(),
         looks.status(),
     );
     let (fleet, history) = (fleet?, history?);
-    let deploys = deploys.map(|seen| seen.value.to_vec()).unwrap_or_default();
     let past = visible(context, &fleet.value, &history.value);
     let mut found = match &status {
         Ok(status) => notes(context, &status.value.attention),
@@ -112,11 +111,11 @@ pub(crate) async fn overview_part(context: &Context) -> Result<String, Fault> {
         notes: found,
         more_notes,
         numbers: numbers(context, &fleet.value, &past),
-        charts: vec![charts::throughput(&past, &deploys), charts::waits(&past, &deploys)],
+        charts: vec![charts::throughput(&past, &events), charts::waits(&past, &events)],
         queues: queues::table(context, &fleet.value, &history.value, "/"),
         errors: errors_table(context, &fleet.value, errors.as_ref().ok()),
         errors_about: errors_about(context, errors.as_ref().ok()),
-        nodes: nodes::table(context, &fleet.value, &deploys),
+        nodes: nodes::table(context, &fleet.value, &events.deploys),
         deploys: match nodes::deploys(fleet_nodes) {
             several @ 2.. => format!("{several} deploys in the fleet"),
             _ => String::new(),

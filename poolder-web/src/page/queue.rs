@@ -79,14 +79,13 @@ async fn page(context: &Context, name: &str) -> Result<QueuePage, Fault> {
     let queue = QueueName::new(name)?;
     context.must_see(queue.as_str())?;
     let looks = &context.shared.looks;
-    let (fleet, history, deploys) =
-        tokio::join!(looks.fleet(), looks.history(context.range()), looks.deploys());
+    let (fleet, history, events) =
+        tokio::join!(looks.fleet(), looks.history(context.range()), looks.events());
     let (fleet, history) = (fleet?, history?);
     let view = view(&fleet.value, name)?;
     let path = format!("/queues/{name}");
     let frame = Frame::new(context, name, "/queues", Some(&fleet)).await;
     let frame = frame.with_ranges(context, &path).live(context, &format!("/queue/{name}"));
-    let deploys = deploys.map(|seen| seen.value.to_vec()).unwrap_or_default();
     let past = Past::of(&history.value, history.value.queues.iter().find(|it| it.queue == name));
     let counts = |listing| listing::count(view, listing);
     let chosen = listing::chosen(context, counts);
@@ -127,7 +126,7 @@ async fn page(context: &Context, name: &str) -> Result<QueuePage, Fault> {
         state_icon: icon(state_icon),
         about: about(view, &fleet.value),
         part: queue_part(context, name).await?,
-        charts: vec![charts::throughput(&past, &deploys), charts::waits(&past, &deploys)],
+        charts: vec![charts::throughput(&past, &events), charts::waits(&past, &events)],
         tabs: listing::tabs(chosen, &link, counts),
         listing: chosen.to_string(),
         filter: context.query("where").to_owned(),

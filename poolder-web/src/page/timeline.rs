@@ -16,7 +16,8 @@ pub(super) fn picture(job: &JobView, now: Timestamp) -> String {
     let attempts = job.attempts();
     let Some(first) = attempts.first() else { return String::new() };
     let from = first.at - first.took;
-    let waits = matches!(job.state, JobState::Retrying | JobState::Scheduled);
+    let waits =
+        matches!(job.state, JobState::Retrying | JobState::Scheduled) && !job.waits_behind();
     let last = attempts.last().map_or(now, |attempt| attempt.at);
     let to = [now, last, if waits { job.at } else { now }].into_iter().max().unwrap_or(now);
     let whole = to.since(from).max(Duration::from_millis(1)).as_secs_f64();

@@ -36,11 +36,13 @@ pub(crate) struct Line {
     pub(crate) values: Vec<f64>,
 }
 
-/// A moment that the chart names: a deploy, the death of a node.
+/// A moment that the chart names: a deploy, the death of a node, or several close together.
 #[derive(Debug, Clone)]
 pub(crate) struct Mark {
     pub(crate) at: Timestamp,
     pub(crate) text: String,
+    /// True when a node has died.
+    pub(crate) is_death: bool,
 }
 
 /// A chart of equal periods.
@@ -53,6 +55,8 @@ pub(crate) struct Chart {
     pub(crate) scale: Scale,
     pub(crate) lines: Vec<Line>,
     pub(crate) marks: Vec<Mark>,
+    /// What has happened, for the table of the chart.
+    pub(crate) events: Vec<(Timestamp, String)>,
 }
 
 impl Chart {
@@ -106,6 +110,15 @@ impl Chart {
         }
     }
 
+    /// Returns the events of a period; those after the last period are its own.
+    fn events(&self, period: usize) -> String {
+        let (from, is_last) = (self.at(period), period + 1 >= self.periods());
+        let to = self.at(period + 1);
+        let within = self.events.iter().filter(|(at, _)| *at >= from && (is_last || *at < to));
+        let texts: Vec<&str> = within.map(|(_, text)| text.as_str()).collect();
+        texts.join(", ")
+    }
+
     /// Returns the chart as SVG.
     pub(crate) fn svg(&self) -> String {
         let (periods, grid) = (self.periods().max(2), self.grid());
@@ -138,10 +151,11 @@ impl Chart {
             let at = mark.at.since(self.from).as_secs_f64() / self.step.as_secs_f64().max(1e-3);
             let (x, text) = (x(at.min(periods as f64 - 1.0)), escaped(&mark.text));
             let anchor = if x > WIDTH - 80.0 { "end" } else { "middle" };
+            let bad = if mark.is_death { " is-bad" } else { "" };
             let _ = write!(
                 shape,
-                "<line class=\"mark\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"14\" y2=\"{HEIGHT}\"/>\
-                 <text class=\"mark-t\" x=\"{x:.1}\" y=\"8\" text-anchor=\"{anchor}\">{text}</text>",
+                "<line class=\"mark{bad}\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"14\" y2=\"{HEIGHT}\"/>\
+                 <text class=\"mark-t{bad}\" x=\"{x:.1}\" y=\"8\" text-anchor=\"{anchor}\">{text}</text>",
             );
         }
         for line in &self.lines {
@@ -185,7 +199,10 @@ impl Chart {
             let values: Vec<Value> = line.values.iter().map(value).collect();
             json!({ "name": line.name, "colour": line.colour.to_string(), "values": values })
         });
-        let marks = self.marks.iter().map(|it| json!({ "at": seconds(it.at), "text": it.text }));
+        let marks = self
+            .marks
+            .iter()
+            .map(|it| json!({ "at": seconds(it.at), "text": it.text, "bad": it.is_death }));
         json!({
             "times": times,
             "scale": if self.scale == Scale::Rate { "rate" } else { "times" },
@@ -199,11 +216,17 @@ impl Chart {
     pub(crate) fn table(&self) -> Table {
         let mut columns = vec![Column::text("From, UTC")];
         columns.extend(self.lines.iter().map(|line| Column::number(line.name)));
+        if !self.events.is_empty() {
+            columns.push(Column::text("Events"));
+        }
         let mut table = Table::new(&self.title, columns);
         for period in (0..self.periods()).rev() {
             let mut row = vec![Cell::text(clock(self.at(period)))];
             let values = self.lines.iter().map(|line| line.values.get(period).copied());
             row.extend(values.map(|value| Cell::text(self.value(value.unwrap_or(0.0)))));
+            if !self.events.is_empty() {
+                row.push(Cell::text(self.events(period)).class("wrap"));
+            }
             table.row(row);
         }
         table
@@ -256,7 +279,9 @@ mod tests {
             marks: vec![Mark {
                 at: Timestamp::from_millis(1_700_000_060_000),
                 text: "<v2>".into(),
+                is_death: true,
             }],
+            events: vec![(Timestamp::from_millis(1_700_000_060_000), "<v2>".into())],
         }
     }
 
@@ -296,5 +321,7 @@ mod tests {
         assert_eq!(chart(Scale::Times, vec![3_000.0, 250_000.0]).grid(), [1e3, 1e4, 1e5, 1e6]);
         let table = chart(Scale::Rate, vec![1.0, 2.0]).table();
         assert_eq!((table.rows.len(), &*table.rows[0][1].text), (2, "2"));
+        let events: Vec<&str> = table.rows.iter().map(|row| &*row[2].text).collect();
+        assert_eq!(events, ["<v2>", ""]);
     }
 }

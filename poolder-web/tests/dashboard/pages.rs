@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::StatusCode;
 use poolder::prelude::*;
+use poolder_core::history::{JournalEvent, JournalRecord};
 
 use crate::world::{World, die, eventually, get, page, post, welcome};
 
@@ -138,6 +139,25 @@ async fn the_theme_is_kept_in_a_cookie_and_leads_back() {
     );
     let elsewhere = post(&router, "/theme", "theme=x&back=%2F%2Fevil").await;
     assert_eq!(elsewhere.headers["location"], "/");
+}
+
+#[tokio::test]
+async fn charts_mark_the_deaths_of_nodes() {
+    let world = World::new("web-deaths");
+    world.client.enqueue(welcome("ana")).await.unwrap();
+    let broker = world.client.broker();
+    for event in [JournalEvent::NodeLeft, JournalEvent::NodeDied] {
+        let mut record = JournalRecord::new(event);
+        record.node = format!("mail-3:17:{event}");
+        broker.add_to_journal(&record).await.unwrap();
+    }
+    let router = world.router();
+    for path in ["/", "/queues/mail", "/?range=6w"] {
+        let text = page(&router, path).await;
+        assert!(text.contains("class=\"mark-t is-bad\""), "{path}: {text}");
+        // In each of two charts: in the picture, in the data of the script, and in the table.
+        assert_eq!(text.matches("node mail-3:17 died").count(), 6, "{path}: {text}");
+    }
 }
 
 #[tokio::test]
