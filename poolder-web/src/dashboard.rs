@@ -128,7 +128,7 @@ impl Dashboard {
             prefix: self.prefix,
             most,
             looks,
-            tasks: Tasks::default(),
+            tasks: Arc::new(Tasks::default()),
         })
     }
 }

@@ -46,7 +46,15 @@ pub(super) async fn guard(
         (StatusCode::FORBIDDEN, "You may not see this dashboard.\n").into_response()
     } else {
         request.extensions_mut().insert(visitor);
-        next.run(request).await
+        if changes || is_asset || request.uri().path().starts_with("/live/") {
+            next.run(request).await
+        } else {
+            let page = |shared: Arc<Shared>| {
+                request.extensions_mut().insert(shared);
+                next.run(request)
+            };
+            shared.together(page).await
+        }
     };
     // The page has shown it.
     if forgets

@@ -4,6 +4,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::Path;
@@ -52,7 +53,10 @@ fn stream<F: Future<Output = Result<String, Fault>> + Send + 'static>(
                 if context.visitor.access() < Access::Read {
                     return None;
                 }
-                let text = match part(context.clone()).await {
+                let shared = Arc::clone(&context.shared);
+                let (part, of) = (part.clone(), context.clone());
+                let part = move |shared| part(Context { shared, ..of });
+                let text = match shared.together(part).await {
                     Ok(text) => text,
                     Err(fault) => {
                         let event = Event::default().event("away").data(one_line(&fault.text));

@@ -6,9 +6,9 @@ mod past;
 mod range;
 mod rates;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::try_join;
 use poolder_client::{Client, Diagnosis, FleetStatus};
@@ -17,8 +17,8 @@ use poolder_core::history::{ErrorGroup, History};
 use poolder_core::view::QueueView;
 use poolder_core::{Error, Timestamp};
 
-use kept::Kept;
 pub(crate) use events::{Death, Events};
+use kept::Kept;
 pub(crate) use kept::Seen;
 pub(crate) use past::{Past, failures};
 pub(crate) use range::Range;
@@ -33,11 +33,21 @@ const PER_PARTITION: Duration = Duration::from_millis(20);
 /// How long slower looks are kept: at the server, and at all that needs a person.
 const SLOW: Duration = Duration::from_secs(10);
 const ERRORS: Duration = Duration::from_secs(5);
+/// How long the names of the servers are kept, which change with a new version alone.
+const NAMES: Duration = Duration::from_secs(600);
+/// The number of answers of which the shortest is shown.
+const ANSWERS: usize = 5;
 
-/// The looks of a process.
-#[derive(Debug)]
+/// The looks of a process, made with a client.
+#[derive(Debug, Clone)]
 pub(crate) struct Looks {
     client: Client,
+    last: Arc<LastLooks>,
+}
+
+/// The last looks of a process.
+#[derive(Debug, Default)]
+struct LastLooks {
     fleet: Kept<Fleet>,
     rates: Mutex<Rates>,
     history: [Kept<History>; Range::ALL.len()],
@@ -45,6 +55,9 @@ pub(crate) struct Looks {
     events: Kept<Events>,
     status: Kept<FleetStatus>,
     servers: Kept<Vec<ServerView>>,
+    names: Kept<Vec<String>>,
+    /// The times of the first reads of the last looks.
+    answers: Mutex<VecDeque<Duration>>,
     diagnosis: Kept<Diagnosis>,
     partitions: std::sync::atomic::AtomicU32,
 }
@@ -57,27 +70,23 @@ pub(crate) struct Fleet {
     pub(crate) nodes: Vec<NodeView>,
     /// The rates of the queues that were looked at before.
     pub(crate) rates: HashMap<String, Rate>,
+    /// The time in which the server answers: the shortest of the first reads of the last looks.
+    pub(crate) answers: Duration,
 }
 
 impl Looks {
     pub(crate) fn new(client: Client) -> Self {
-        Self {
-            client,
-            fleet: Kept::default(),
-            rates: Mutex::default(),
-            history: Default::default(),
-            errors: Kept::default(),
-            events: Kept::default(),
-            status: Kept::default(),
-            servers: Kept::default(),
-            diagnosis: Kept::default(),
-            partitions: std::sync::atomic::AtomicU32::new(0),
-        }
+        Self { client, last: Arc::default() }
+    }
+
+    /// Returns the same looks, made with another client of the same server.
+    pub(crate) fn with(&self, client: Client) -> Self {
+        Self { client, last: Arc::clone(&self.last) }
     }
 
     /// Returns the time between two looks at the fleet.
     pub(crate) fn every(&self) -> Duration {
-        let partitions = self.partitions.load(std::sync::atomic::Ordering::Relaxed);
+        let partitions = self.last.partitions.load(std::sync::atomic::Ordering::Relaxed);
         EVERY.max(PER_PARTITION.saturating_mul(partitions))
     }
 
@@ -85,23 +94,47 @@ impl Looks {
     pub(crate) async fn fleet(&self) -> Result<Seen<Fleet>, Error> {
         // A look that comes a moment early is better than one that comes a whole period late.
         let most = self.every().saturating_sub(Duration::from_millis(50));
-        self.fleet.get(most, self.look()).await
+        self.last.fleet.get(most, self.look()).await
     }
 
     async fn look(&self) -> Result<Fleet, Error> {
-        let (queues, nodes) = try_join(self.client.overview(), self.client.nodes()).await?;
+        let asked = Instant::now();
+        let queues = self.client.queues().await?;
+        let answers = self.answered(asked.elapsed());
+        let overviews = self.client.broker().overviews(&queues);
+        let (queues, nodes) = try_join(overviews, self.client.nodes()).await?;
         let partitions = queues.iter().map(|queue| queue.partitions.len()).sum::<usize>();
         let partitions = u32::try_from(partitions).unwrap_or(u32::MAX);
-        self.partitions.store(partitions, std::sync::atomic::Ordering::Relaxed);
-        let rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner).add(&queues);
+        self.last.partitions.store(partitions, std::sync::atomic::Ordering::Relaxed);
+        let rates = self.last.rates.lock().unwrap_or_else(PoisonError::into_inner).add(&queues);
         let seen = nodes.iter().map(|node| node.seen + node.silent).max();
         let now = queues.iter().map(|queue| queue.now).max().or(seen).unwrap_or_default();
-        Ok(Fleet { now, queues, nodes, rates })
+        Ok(Fleet { now, queues, nodes, rates, answers })
+    }
+
+    /// Adds the time of an answer, and returns the shortest of the last ones: other reads may have
+    /// gone with one of them.
+    fn answered(&self, time: Duration) -> Duration {
+        let mut last = self.last.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        last.push_back(time);
+        if last.len() > ANSWERS {
+            last.pop_front();
+        }
+        last.iter().copied().min().unwrap_or(time)
+    }
+
+    /// Reads the names of the servers, such as `Valkey 9.1.2`; none where they are not known.
+    pub(crate) async fn names(&self) -> Arc<Vec<String>> {
+        let names = self.last.names.get(NAMES, async {
+            let servers = self.client.servers().await?;
+            Ok(servers.into_iter().map(|server| server.name).collect())
+        });
+        names.await.map(|seen| seen.value).unwrap_or_default()
     }
 
     /// Reads the history of a range, and asks the nodes to write it more often while a page is open.
     pub(crate) async fn history(&self, range: Range) -> Result<Seen<History>, Error> {
-        let kept = &self.history[range.index()];
+        let kept = &self.last.history[range.index()];
         kept.get(range.kept(), async {
             // A dashboard whose user may not write still shows the history.
             let (history, _) = futures_util::future::join(
@@ -116,7 +149,7 @@ impl Looks {
 
     /// Reads the groups of equal errors.
     pub(crate) async fn errors(&self) -> Result<Seen<Vec<ErrorGroup>>, Error> {
-        self.errors.get(ERRORS, self.client.errors()).await
+        self.last.errors.get(ERRORS, self.client.errors()).await
     }
 
     /// Lets the groups of equal errors, and what needs a person, be read again, since a group was
@@ -130,22 +163,22 @@ impl Looks {
     /// Reads the deploys and the deaths of nodes; none where they cannot be read, since charts do
     /// without them.
     pub(crate) async fn events(&self) -> Arc<Events> {
-        let events = self.events.get(SLOW, Events::read(&self.client)).await;
+        let events = self.last.events.get(SLOW, Events::read(&self.client)).await;
         events.map(|seen| seen.value).unwrap_or_default()
     }
 
     /// Reads what needs a person.
     pub(crate) async fn status(&self) -> Result<Seen<FleetStatus>, Error> {
-        self.status.get(SLOW, self.client.status()).await
+        self.last.status.get(SLOW, self.client.status()).await
     }
 
     /// Asks the doctor.
     pub(crate) async fn diagnosis(&self) -> Result<Seen<Diagnosis>, Error> {
-        self.diagnosis.get(SLOW, self.client.doctor()).await
+        self.last.diagnosis.get(SLOW, self.client.doctor()).await
     }
 
     /// Reads the facts of the servers.
     pub(crate) async fn servers(&self) -> Result<Seen<Vec<ServerView>>, Error> {
-        self.servers.get(SLOW, self.client.servers()).await
+        self.last.servers.get(SLOW, self.client.servers()).await
     }
 }

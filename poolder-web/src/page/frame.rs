@@ -105,7 +105,10 @@ impl Frame {
             path: context.path.clone(),
             theme: context.theme,
             namespace: context.shared.client.broker().namespace().to_owned(),
-            server: if fleet.is_some() { server(context).await } else { String::new() },
+            server: match fleet {
+                Some(fleet) => server(context, &fleet.value).await,
+                None => String::new(),
+            },
             pages: PAGES.iter().map(|group| group.iter().map(page).collect()).collect(),
             ranges: vec![],
             visitor,
@@ -150,18 +153,15 @@ fn counts(context: &Context, fleet: &Fleet) -> Vec<(&'static str, u64, &'static 
 }
 
 /// Returns the name of the server and the time of its answers.
-async fn server(context: &Context) -> String {
-    let Ok(servers) = context.shared.looks.servers().await else { return String::new() };
-    let Some(first) = servers.value.first() else { return String::new() };
-    let others = servers.value.len() - 1;
-    let others = if others > 0 { format!(" and {others} more") } else { String::new() };
-    match &first.latency {
-        Some(latency) => {
-            let median = latency.median as f64 / 1_000.0;
-            format!("{}{others}, answers in {median:.1} ms", first.name)
-        }
-        None => format!("{}{others}", first.name),
-    }
+async fn server(context: &Context, fleet: &Fleet) -> String {
+    let names = context.shared.looks.names().await;
+    let Some((first, others)) = names.split_first() else { return String::new() };
+    let others = match others.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let answers = fleet.answers.as_secs_f64() * 1_000.0;
+    format!("{first}{others}, answers in {answers:.1} ms")
 }
 
 /// Returns the reason why the numbers are old.

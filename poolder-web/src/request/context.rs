@@ -40,6 +40,8 @@ impl FromRequestParts<Arc<Shared>> for Context {
         shared: &Arc<Shared>,
     ) -> Result<Self, Infallible> {
         let query = Query::<Fields>::try_from_uri(&parts.uri);
+        // That of a page, whose reads go to the server together.
+        let shared = parts.extensions.get::<Arc<Shared>>().unwrap_or(shared);
         let base = parts.extensions.get::<Base>().map_or(String::new(), |base| base.0.clone());
         let visitor = parts.extensions.get::<Visitor>().cloned();
         let hooks = &shared.hooks;
