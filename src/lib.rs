@@ -105,7 +105,7 @@ pub use poolder_client::{NewSchedule, PutSchedule, Schedules, SetStatus};
 pub use poolder_core::broker::{
     Ahead, BatchOptions, BatchState, BatcherSums, BatcherTotals, Cancellation, Config, DeployMark,
     Durability, Ended, GroupLimits, KeyView, Latency, NodeInfo, NodeKind, NodeOrder, NodeView,
-    OpenBatch, PoolView, Popped, PreparedJob, QueueLimits, Receipt, RetryPlacement, SavedView,
+    OpenBatch, PoolView, Popped, PreparedJob, QueueLimits, Receipt, RetryPlacement, SavedView, Rate,
     SealedBatch, ServerView, Sighting, SlotView, Stored, When,
 };
 #[cfg(feature = "schedules")]
@@ -123,9 +123,9 @@ pub use poolder_core::view::{
 };
 pub use poolder_core::{
     Attempt, Backoff, BoxError, Callback, Cause, Completion, Counters, Envelope, Error, ErrorKind,
-    Failure, Format, Handle, Headers, Job, JobId, JobState, Lane, MAX_PAYLOAD, OnDuplicate,
-    Outcome, Partition, Place, Policy, QueueName, RawJob, RunOutcome, Tick, Timestamp, TraceParent,
-    Unique, UniqueKey, UniqueMode, Verdict, payload,
+    Failure, Format, Handle, Headers, Job, JobId, JobState, Lane, Limited, MAX_PAYLOAD,
+    OnDuplicate, Outcome, Partition, Place, Policy, QueueName, RawJob, RunOutcome, Tick, Timestamp,
+    TraceParent, Unique, UniqueKey, UniqueMode, Verdict, payload,
 };
 #[cfg(feature = "schedules")]
 pub use poolder_core::{

@@ -34,6 +34,7 @@ pub(crate) fn forms() -> Vec<(&'static str, Vec<u8>)> {
         ("counters.attempts", counters_with_attempts().encode()),
         ("counters.generation", counters_of_a_name().encode()),
         ("counters.later", later_counters().encode()),
+        ("counters.limited", limited_counters().encode()),
         ("envelope.second", second_envelope().as_bytes().to_vec()),
         ("envelope.later", later_envelope().as_bytes().to_vec()),
         ("envelope.headers", headers_envelope().as_bytes().to_vec()),
@@ -41,6 +42,7 @@ pub(crate) fn forms() -> Vec<(&'static str, Vec<u8>)> {
         ("envelope.unique", unique_envelope().as_bytes().to_vec()),
         ("envelope.keep_last", keep_last_envelope().as_bytes().to_vec()),
         ("envelope.group", group_envelope().as_bytes().to_vec()),
+        ("envelope.cost", cost_envelope().as_bytes().to_vec()),
         ("handles", handles().into_bytes()),
         ("history.counts", history_counts().encode()),
         ("journal.record", serde_json::to_vec(&journal_record()).unwrap()),
@@ -77,6 +79,11 @@ fn plain_envelope() -> Envelope {
 /// A job of a group. Its option comes before those of the policy.
 fn group_envelope() -> Envelope {
     full_envelope().in_group("acme").unwrap()
+}
+
+/// A job of a group with a cost.
+fn cost_envelope() -> Envelope {
+    group_envelope().costing(70_000).unwrap()
 }
 
 fn full_envelope() -> Envelope {
@@ -183,6 +190,11 @@ fn later_counters() -> Counters {
     stored.extend(b"\x81\xa2zz\xcd\0\x07\x92\xc3\xa3new");
     let facts = Facts::at(Timestamp::from_millis(1_700_000_000_456));
     Counters::decode(&stored).unwrap().failed(Failure::new(Cause::Error, "no"), facts)
+}
+
+/// The counters of a job that has met a limit twice in a row.
+fn limited_counters() -> Counters {
+    Counters::starting_in(Lane::High).met_limit().met_limit()
 }
 
 /// A job with a policy and headers.

@@ -8,6 +8,7 @@ use syn::{
 
 use crate::attributes::{Attributes, Known, integer};
 use crate::errors::Errors;
+use crate::flow::Flow;
 use crate::policy::Policy;
 use crate::unique::{self, Unique};
 use crate::{expand, names, serde_attributes};
@@ -23,6 +24,8 @@ const ON_TYPE: Known<'static> = Known {
         "timeout",
         "retry_for",
         "crashes",
+        "group",
+        "cost",
         "crate",
     ],
     lists: &[("unique", unique::EXAMPLE)],
@@ -34,7 +37,7 @@ const ON_TYPE: Known<'static> = Known {
 
 /// The attributes of a variant.
 const ON_VARIANT: Known<'static> = Known {
-    names: &["kind", "attempts", "backoff", "timeout", "retry_for", "crashes"],
+    names: &["kind", "attempts", "backoff", "timeout", "retry_for", "crashes", "group", "cost"],
     lists: &[("unique", unique::EXAMPLE)],
     elsewhere: &[
         ("queue", "`queue` belongs on the enum: its variants share one queue"),
@@ -63,6 +66,8 @@ pub(crate) struct Kind {
     pub(crate) policy: Policy,
     /// The rule by which its jobs are unique.
     pub(crate) unique: Option<Unique>,
+    /// The fields that say the group and the cost of its jobs.
+    pub(crate) flow: Flow,
     /// The variant of an enum; `None` for a struct.
     pub(crate) variant: Option<Ident>,
 }
@@ -92,11 +97,13 @@ fn read(input: &DeriveInput, errors: &mut Errors) -> JobType {
         Data::Struct(data) => {
             refuse_on_fields(&data.fields, errors);
             let unique = Unique::read(&attributes, Some(&data.fields), errors);
+            let flow = Flow::read(&attributes, Some(&data.fields), errors);
             kind.into_iter()
                 .map(|name| Kind {
                     name,
                     policy: policy.clone(),
                     unique: unique.clone(),
+                    flow: flow.clone(),
                     variant: None,
                 })
                 .collect()
@@ -104,6 +111,7 @@ fn read(input: &DeriveInput, errors: &mut Errors) -> JobType {
         Data::Enum(data) => {
             serde_attributes::check(input, data, errors);
             let unique = Unique::read(&attributes, None, errors);
+            Flow::read(&attributes, None, errors);
             read_variants(input, data, (kind.as_deref(), &policy, unique), errors)
         }
         Data::Union(_) => {
@@ -133,6 +141,7 @@ fn read_variants(
         let attributes = Attributes::of(attrs, "job", &ON_VARIANT, errors);
         let policy = Policy::read(&attributes, errors).or(base);
         let own = Unique::read(&attributes, Some(fields), errors);
+        let flow = Flow::read(&attributes, Some(fields), errors);
         // An illegal prefix was reported already. A variant with its own kind is still checked.
         if prefix.is_none() && attributes.get("kind").is_none() {
             continue;
@@ -147,7 +156,7 @@ fn read_variants(
             continue;
         }
         let unique = own.or_else(|| unique.clone());
-        kinds.push(Kind { name, policy, unique, variant: Some(ident.clone()) });
+        kinds.push(Kind { name, policy, unique, flow, variant: Some(ident.clone()) });
     }
     kinds
 }

@@ -5,6 +5,7 @@ use quote::{quote, quote_spanned};
 use syn::{DeriveInput, GenericParam, parse_quote};
 
 use crate::derive_job::{JobType, Kind};
+use crate::flow;
 
 /// Returns the implementation of `Job`.
 pub(crate) fn job(input: &DeriveInput, job: &JobType) -> TokenStream {
@@ -33,6 +34,8 @@ pub(crate) fn job(input: &DeriveInput, job: &JobType) -> TokenStream {
     let version = job.version.map(|version| quote!(const VERSION: u16 = #version;));
     let policy = policy(&job.kinds, &private);
     let unique = unique(&job.kinds, &private);
+    let group = group(&job.kinds);
+    let cost = cost(&job.kinds, &private);
     let of_an_enum = of_an_enum(&job.kinds, &private);
 
     quote! {
@@ -46,6 +49,8 @@ pub(crate) fn job(input: &DeriveInput, job: &JobType) -> TokenStream {
             #version
             #policy
             #unique
+            #group
+            #cost
             #of_an_enum
         }
     }
@@ -83,23 +88,56 @@ fn policy(kinds: &[Kind], private: &TokenStream) -> Option<TokenStream> {
 
 /// Returns the method `unique`, or `None` when no kind has a rule.
 fn unique(kinds: &[Kind], private: &TokenStream) -> Option<TokenStream> {
-    if kinds.iter().all(|kind| kind.unique.is_none()) {
+    let body = by_kind(kinds, |kind| kind.unique.as_ref().map(|unique| unique.tokens(private)))?;
+    Some(quote! {
+        fn unique(&self) -> ::core::option::Option<#private::Unique> {
+            #body
+        }
+    })
+}
+
+/// Returns the method `group`, or `None` when no kind has a field for it.
+fn group(kinds: &[Kind]) -> Option<TokenStream> {
+    let of_field = |kind: &Kind| kind.flow.group.as_ref().map(flow::group);
+    let body = by_kind(kinds, of_field)?;
+    Some(quote! {
+        fn group(&self) -> ::core::option::Option<::std::string::String> {
+            #body
+        }
+    })
+}
+
+/// Returns the method `cost`, or `None` when no kind has a field for it.
+fn cost(kinds: &[Kind], private: &TokenStream) -> Option<TokenStream> {
+    let of_field = |kind: &Kind| kind.flow.cost.as_ref().map(|field| flow::cost(field, private));
+    let body = by_kind(kinds, of_field)?;
+    Some(quote! {
+        fn cost(&self) -> ::core::option::Option<u32> {
+            #body
+        }
+    })
+}
+
+/// Returns a `match` with the value of each kind, from the pattern that binds its field; `None` when
+/// no kind has one.
+fn by_kind(
+    kinds: &[Kind],
+    of_field: impl Fn(&Kind) -> Option<(TokenStream, TokenStream)>,
+) -> Option<TokenStream> {
+    if kinds.iter().all(|kind| of_field(kind).is_none()) {
         return None;
     }
-    let arms = kinds.iter().map(|Kind { unique, variant, .. }| {
-        let path = variant.as_ref().map_or_else(|| quote!(Self), |variant| quote!(Self::#variant));
-        match unique.as_ref().map(|unique| unique.tokens(private)) {
+    let arms = kinds.iter().map(|kind| {
+        let variant = kind.variant.as_ref();
+        let path = variant.map_or_else(|| quote!(Self), |variant| quote!(Self::#variant));
+        match of_field(kind) {
             None => quote!(#path { .. } => ::core::option::Option::None,),
-            Some((pattern, rule)) => {
-                quote!(#path #pattern => ::core::option::Option::Some(#rule),)
+            Some((pattern, value)) => {
+                quote!(#path #pattern => ::core::option::Option::Some(#value),)
             }
         }
     });
-    Some(quote! {
-        fn unique(&self) -> ::core::option::Option<#private::Unique> {
-            match self { #(#arms)* }
-        }
-    })
+    Some(quote!(match self { #(#arms)* }))
 }
 
 /// Returns the methods of an enum, which distinguish its variants; `None` for a struct.

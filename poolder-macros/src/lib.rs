@@ -31,6 +31,8 @@ mod derive_job;
 mod duration;
 mod errors;
 mod expand;
+mod fields;
+mod flow;
 mod names;
 mod nearest;
 mod policy;
@@ -78,6 +80,8 @@ mod unique;
 /// | `retry_for` | no attempt starts later than this after the first failure, or `"none"` | `"none"` |
 /// | `crashes` | the number of crashes of its node at which the job is buried: 2 or more | 3 |
 /// | `unique(…)` | one job of a key at a time, see below | every enqueue stores a job |
+/// | `group` | the field that is the group of the job, of a type that can be printed | no group |
+/// | `cost` | the field that is its cost, a whole number; 0 counts as 1 | 1 |
 /// | `crate` | the path of the crate `poolder`, when another crate re-exports it | `"::poolder"` |
 ///
 /// # Unique jobs

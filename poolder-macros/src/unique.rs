@@ -7,7 +7,7 @@ use syn::{Error, Expr, ExprLit, Fields, Ident, Lit, Member};
 use crate::attributes::{Attribute, Attributes, Known, text};
 use crate::duration::{self, Millis};
 use crate::errors::Errors;
-use crate::nearest::nearest;
+use crate::fields;
 
 /// An example of the list, for errors.
 pub(crate) const EXAMPLE: &str = "unique(until = \"done\", by = (tenant, month))";
@@ -195,11 +195,14 @@ fn read_flag(attribute: &Attribute) -> syn::Result<bool> {
 }
 
 /// Reads the names or the numbers of fields: one, or several in parentheses.
-fn read_fields(by: &Attribute, fields: Option<&Fields>) -> syn::Result<Vec<Member>> {
-    let Some(fields) = fields else {
+fn read_fields(by: &Attribute, of: Option<&Fields>) -> syn::Result<Vec<Member>> {
+    let Some(of) = of else {
         let message = "`by` names fields of a variant: write `unique(…)` on the variant";
         return Err(Error::new_spanned(&by.value, message));
     };
+    let expected =
+        "`by` takes the names of fields, such as `by = (tenant, month)`, or their numbers";
+    let member = |expr| fields::member(expr, expected);
     let members: Vec<Member> = match &by.value {
         Expr::Tuple(tuple) => tuple.elems.iter().map(member).collect::<syn::Result<_>>()?,
         Expr::Paren(one) => vec![member(&one.expr)?],
@@ -209,45 +212,8 @@ fn read_fields(by: &Attribute, fields: Option<&Fields>) -> syn::Result<Vec<Membe
         let message = "`by` names at least one field: leave it out for all of the payload";
         return Err(Error::new_spanned(&by.value, message));
     }
-    for member in &members {
-        if !fields.members().any(|field| field == *member) {
-            return Err(unknown_field(member, fields));
-        }
-    }
+    members.iter().try_for_each(|member| fields::check(member, of))?;
     Ok(members)
-}
-
-fn member(expr: &Expr) -> syn::Result<Member> {
-    let expected =
-        "`by` takes the names of fields, such as `by = (tenant, month)`, or their numbers";
-    match expr {
-        Expr::Path(path) if path.qself.is_none() => {
-            let name = path.path.require_ident();
-            name.map(|name| Member::Named(name.clone()))
-                .map_err(|_| Error::new_spanned(expr, expected))
-        }
-        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) if number.suffix().is_empty() => {
-            Ok(Member::Unnamed(syn::Index { index: number.base10_parse()?, span: number.span() }))
-        }
-        _ => Err(Error::new_spanned(expr, expected)),
-    }
-}
-
-fn unknown_field(member: &Member, fields: &Fields) -> Error {
-    let name = match member {
-        Member::Named(name) => name.to_string(),
-        Member::Unnamed(index) => index.index.to_string(),
-    };
-    let known: Vec<String> = fields
-        .members()
-        .map(|field| match field {
-            Member::Named(name) => name.to_string(),
-            Member::Unnamed(index) => index.index.to_string(),
-        })
-        .collect();
-    let near = nearest(&name, known.iter().map(String::as_str));
-    let near = near.map_or_else(String::new, |field| format!("; did you mean `{field}`?"));
-    Error::new_spanned(member, format!("there is no field `{name}` here{near}"))
 }
 
 fn refusal(list: &Attributes, item: &str, name: &Ident, why: String) -> Error {

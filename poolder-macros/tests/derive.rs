@@ -332,3 +332,36 @@ fn a_type_says_how_its_jobs_are_unique() {
     struct Usual;
     assert_eq!(Usual.unique(), None);
 }
+
+#[test]
+fn a_type_says_which_fields_are_the_group_and_the_cost_of_its_jobs() {
+    #[derive(Serialize, Deserialize, PartialEq, Debug, Job)]
+    #[job(group = tenant, cost = pages)]
+    struct Build {
+        tenant: u64,
+        pages: i16,
+    }
+    let build = |pages| Build { tenant: 7, pages };
+    assert_eq!((build(3).group(), build(3).cost()), (Some("7".into()), Some(3)));
+    assert_eq!((build(0).cost(), build(-1).cost()), (Some(1), Some(1)));
+
+    #[derive(Serialize, Deserialize, PartialEq, Debug, Job)]
+    #[job(group = 0)]
+    struct Pair(String, u64);
+    assert_eq!((Pair("a".into(), 1).group(), Pair("a".into(), 1).cost()), (Some("a".into()), None));
+
+    #[derive(Serialize, Deserialize, PartialEq, Debug, Job)]
+    enum Media {
+        #[job(group = path)]
+        Scan {
+            path: String,
+        },
+        #[job(cost = 0)]
+        Index(u64),
+        Rest,
+    }
+    let all = [Media::Scan { path: "a".into() }, Media::Index(u64::MAX), Media::Rest];
+    let said = all.map(|job| (job.group(), job.cost()));
+    let expected = [(Some("a".to_owned()), None), (None, Some(1_000_000_000)), (None, None)];
+    assert_eq!(said, expected);
+}

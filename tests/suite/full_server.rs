@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{AuditFilter, BatchOptions, Error, Handle, Result, SavedView};
+use poolder::{AuditFilter, BatchOptions, Error, Handle, Result, SavedView, Limited, QueueLimits, Rate};
 use poolder_devserver::Server;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -269,5 +269,34 @@ async fn a_lost_node_is_rescued_on_a_full_server() {
     assert_eq!((number, cx.attempt()), (1, 1));
     assert_eq!(space.count("q", "rescued").await, 1);
     eventually("it is settled", || async { space.ready("q").await == 0 }).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_limited_queue_goes_on_on_a_full_server() {
+    let server = server();
+    let space = Space::on(server.url(), "full_limits");
+    let rate = Rate::per(100, Duration::from_secs(1)).burst(1);
+    space.client.limits("q").set(QueueLimits::new().group_rate(rate)).await.unwrap();
+    let (told, mut heard) = mpsc::channel(100);
+    let worker = worker_fn(move |job: Number, cx: Context| {
+        let told = told.clone();
+        async move {
+            told.send(job.0).await?;
+            cx.charge(2);
+            match (job.0, cx.fence()) {
+                (1, 1) => Err(Limited::group(Duration::from_millis(20)).into()),
+                _ => Ok::<_, BoxError>(Done),
+            }
+        }
+    });
+    for number in 0..6 {
+        space.client.enqueue(Number(number)).group("a").await.unwrap();
+    }
+    fill(&server);
+    let node = start(space.node().pool(Pool::new("q").size(2).worker(worker)));
+    for number in [0, 1, 1, 2, 3, 4, 5] {
+        assert_eq!(within(heard.recv()).await.unwrap(), number);
+    }
     node.stop().await;
 }

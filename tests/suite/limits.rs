@@ -6,3 +6,4 @@ mod mutants;
 mod nodes;
 mod operated;
 mod proxy;
+mod rate_nodes;

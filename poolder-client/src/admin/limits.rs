@@ -5,8 +5,8 @@ use poolder_core::{Error, Partition, QueueName};
 
 use crate::client::Client;
 
-/// The limits of a queue: how many of its jobs run at a time in all nodes together, and how many of
-/// each group. From [`Client::limits`].
+/// The limits of a queue: how many of its jobs, and of each group of them, run at a time in all nodes
+/// together, and how many start in a time. From [`Client::limits`].
 #[derive(Debug, Clone)]
 pub struct LimitsHandle {
     client: Client,
@@ -39,8 +39,8 @@ impl LimitsHandle {
     /// # Errors
     /// [`Error::is_refused`] while a living node of the queue runs a version that knows no limits;
     /// the error names it. [`Error::is_invalid`] for an illegal name, a limit of 0 or above a
-    /// million, and the queue of an addressed or broadcast pool. Also returns an error when the server
-    /// does not answer or refuses the command.
+    /// million, a rate that is not allowed, and the queue of an addressed or broadcast pool. Also
+    /// returns an error when the server does not answer or refuses the command.
     pub async fn set(&self, limits: QueueLimits) -> Result<(), Error> {
         self.define(limits, Precedence::Given).await.map(drop)
     }
@@ -76,8 +76,8 @@ impl LimitsHandle {
     ///
     /// # Errors
     /// As [`LimitsHandle::get`], and [`Error::is_invalid`] for the name of a group above 128 bytes or
-    /// with control characters, a concurrency of 0 or above a million, and a weight of 0 or above
-    /// 100.
+    /// with control characters, a concurrency of 0 or above a million, a weight of 0 or above 100,
+    /// and a rate that is not allowed.
     pub async fn set_group(&self, group: &str, limits: GroupLimits) -> Result<bool, Error> {
         self.client.broker().limit_group(&self.partition()?, group, limits).await
     }

@@ -22,6 +22,7 @@ const SHARED_OPTIONS: &[&str] = &[
     "trace_parent",
     "unique",
     "group",
+    "cost",
 ];
 
 /// Many jobs about to be enqueued. Awaiting it enqueues them; before that nothing happens.
@@ -96,7 +97,8 @@ impl Client {
 
 impl<J: Job, I: Iterator<Item = J>> EnqueueMany<I> {
     option_methods! {
-        lane after at policy durability keep_completion header headers trace_parent unique group options
+        lane after at policy durability keep_completion header headers trace_parent unique group cost
+        options
     }
 
     boxed_options!();

@@ -10,7 +10,7 @@ use poolder_core::{
 };
 
 use crate::client::Client;
-use crate::enqueue::encode::encode;
+use crate::enqueue::encode::{check_lane, encode};
 use crate::enqueue::name_hint;
 use crate::state::enqueue_middleware::Outgoing;
 
@@ -48,6 +48,7 @@ pub struct EnqueueOptions {
     pub(crate) trace_parent: Option<TraceParent>,
     pub(crate) unique: UniqueChoice,
     pub(crate) group: Option<String>,
+    pub(crate) cost: Option<u32>,
 }
 
 /// The rule by which a job is unique.
@@ -204,6 +205,15 @@ macro_rules! option_methods {
             self
         }
     };
+    (@ cost) => {
+        /// Sets how many units of the rates of its queue and its group the job takes when it starts,
+        /// such as the tokens of a request: 1 to 1,000,000,000. Default 1. A cost above what may
+        /// start at once counts as that. A queue without rates ignores it.
+        pub fn cost(mut self, units: u32) -> Self {
+            self.options_mut().cost = Some(units);
+            self
+        }
+    };
     (@ options) => {
         /// Replaces all options by ready ones, also those that were set before. An option that
         /// cannot be honoured here is refused when this is awaited.
@@ -228,7 +238,7 @@ pub(crate) use {boxed_options, option_methods};
 impl EnqueueOptions {
     option_methods! {
         lane after at id policy idempotent durability keep_completion header headers trace_parent
-        unique group
+        unique group cost
     }
 
     /// Creates options that are all at their defaults.
@@ -245,6 +255,7 @@ impl EnqueueOptions {
             trace_parent: None,
             unique: UniqueChoice::OfType,
             group: None,
+            cost: None,
         }
     }
 
@@ -258,9 +269,9 @@ impl EnqueueOptions {
     }
 
     /// Returns the name of each option, and whether it differs from its default.
-    fn set(&self) -> [(&'static str, bool); 11] {
+    fn set(&self) -> [(&'static str, bool); 12] {
         let Self { lane, when, id, policy, idempotent, durability, completion_kept, .. } = self;
-        let Self { headers, trace_parent, unique, group, .. } = self;
+        let Self { headers, trace_parent, unique, group, cost, .. } = self;
         [
             ("lane", *lane != Lane::Normal),
             ("after or at", *when != When::Now),
@@ -273,6 +284,7 @@ impl EnqueueOptions {
             ("trace_parent", trace_parent.is_some()),
             ("unique", *unique != UniqueChoice::OfType),
             ("group", group.is_some()),
+            ("cost", cost.is_some()),
         ]
     }
 
@@ -319,8 +331,11 @@ impl EnqueueOptions {
         if call.is_some() {
             envelope = envelope.calling()?;
         }
-        if let Some(group) = &self.group {
-            envelope = envelope.in_group(group)?;
+        if let Some(group) = self.group.clone().or_else(|| job.group()) {
+            envelope = envelope.in_group(&group)?;
+        }
+        if let Some(cost) = self.cost.or_else(|| job.cost()) {
+            envelope = envelope.costing(cost)?;
         }
         if let Some(parent) = self.trace_parent {
             envelope = envelope.with_trace_parent(parent)?;
@@ -364,16 +379,6 @@ impl EnqueueOptions {
 impl Default for EnqueueOptions {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// Refuses the lanes into which only Poolder itself puts jobs.
-fn check_lane(lane: Lane) -> Result<(), Error> {
-    match lane {
-        Lane::Front | Lane::Suspect => {
-            Err(Error::invalid(format!("lane {lane} is Poolder's own: use high, normal or low")))
-        }
-        _ => Ok(()),
     }
 }
 

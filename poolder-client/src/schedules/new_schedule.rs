@@ -16,7 +16,7 @@ use crate::enqueue::options::{EnqueueOptions, SetOptions, boxed_options, option_
 
 /// The options that the jobs of a schedule can have: each tick decides their time and their id.
 const JOB_OPTIONS: &[&str] =
-    &["lane", "policy", "keep_completion", "header", "trace_parent", "unique", "group"];
+    &["lane", "policy", "keep_completion", "header", "trace_parent", "unique", "group", "cost"];
 
 /// A schedule about to be added. Awaiting it adds the schedule; before that nothing happens.
 #[derive(Debug)]
@@ -66,8 +66,14 @@ impl Client {
         let unique = job.unique();
         let schedule = timing.try_into().map_err(Into::into).and_then(|timing| {
             let queue = QueueName::new(J::QUEUE)?;
-            let job = encode(&job, JobId::generate(), &queue, job.policy().as_ref())?;
-            Ok(Schedule::new(timing, job))
+            let mut made = encode(&job, JobId::generate(), &queue, job.policy().as_ref())?;
+            if let Some(group) = job.group() {
+                made = made.in_group(&group)?;
+            }
+            if let Some(cost) = job.cost() {
+                made = made.costing(cost)?;
+            }
+            Ok(Schedule::new(timing, made))
         });
         let (client, queue) = (self.clone(), QueueName::new(J::QUEUE));
         NewSchedule { client, name: name.into(), queue, schedule, options: None, unique }
@@ -75,7 +81,7 @@ impl Client {
 }
 
 impl NewSchedule {
-    option_methods! { lane policy keep_completion header headers trace_parent unique group options }
+    option_methods! { lane policy keep_completion header headers trace_parent unique group cost options }
 
     boxed_options!();
 
@@ -156,6 +162,9 @@ impl NewSchedule {
         }
         if let Some(group) = &options.group {
             schedule.job = schedule.job.in_group(group)?;
+        }
+        if let Some(cost) = options.cost {
+            schedule.job = schedule.job.costing(cost)?;
         }
         if let Some(rule) = options.unique.rule(|| unique) {
             schedule.job = schedule.job.made_unique(&rule)?;

@@ -98,7 +98,8 @@ pub(crate) struct ScheduleKeys {
 /// The keys of the limits of a queue.
 #[derive(Debug, Clone)]
 pub(crate) struct LimitKeys {
-    /// Hash: the limits of the queue, the last ticket, and a mark while a claimer waits.
+    /// Hash: the limits of the queue, its bucket of tokens and until when it is held, the last ticket,
+    /// and a mark while a claimer waits.
     pub(crate) state: String,
     /// Hash: group → its record.
     pub(crate) groups: String,
@@ -110,6 +111,8 @@ pub(crate) struct LimitKeys {
     pub(crate) own: String,
     /// List: tokens, each of which wakes a claimer.
     pub(crate) wake: String,
+    /// Sorted set: time in ms at which a group may go on, or may be forgotten → group.
+    pub(crate) timers: String,
 }
 
 /// The keys of the roster of a namespace.
@@ -234,6 +237,7 @@ impl Keyspace {
                 turns: format!("{base}:limits:turns"),
                 own: format!("{base}:limits:own"),
                 wake: format!("{base}:limits:wake"),
+                timers: format!("{base}:limits:timers"),
             },
             stats: format!("{base}:stats"),
             cancelled: format!("{base}:cancelled"),
@@ -280,13 +284,14 @@ impl Keyspace {
 
 impl LimitKeys {
     /// All of them, in the order of most scripts.
-    pub(crate) fn all(&self) -> [&str; 6] {
-        [&self.state, &self.groups, &self.jobs, &self.turns, &self.own, &self.wake]
+    pub(crate) fn all(&self) -> [&str; 7] {
+        let Self { state, groups, jobs, turns, own, wake, timers } = self;
+        [state, groups, jobs, turns, own, wake, timers]
     }
 
     /// The keys of the scripts that look at groups.
-    pub(crate) fn of_groups(&self) -> [&str; 5] {
-        [&self.state, &self.groups, &self.turns, &self.own, &self.wake]
+    pub(crate) fn of_groups(&self) -> [&str; 6] {
+        [&self.state, &self.groups, &self.turns, &self.own, &self.wake, &self.timers]
     }
 }
 

@@ -92,6 +92,8 @@ pub use limits::admit::Admission;
 pub use limits::define::{GroupLimits, Precedence, QueueLimits};
 pub use limits::facts::GroupFacts;
 pub use limits::group::{GroupRecord, GroupState};
+pub use limits::on_time::GroupTimes;
+pub use limits::rate::Rate;
 pub use limits::repair::Suspicion;
 pub use limits::sort::{IntakeWait, SortedUpTo};
 pub use maintenance::promote::Promotion;

@@ -116,7 +116,7 @@ scripts! {
         TICK = ["unique/holder", "limits/groups"] + "tick";
     }
     limits {
-        ADMIT = ["limits/groups"] + "claim";
+        ADMIT = ["limits/groups", "limits/timers"] + "claim";
         COMPLETE_LIMITED = ["limits/groups", "limits/taken_groups", "jobs/complete"] + "complete";
         SETTLE_LIMITED = [
             "limits/groups", "jobs/settle", "jobs/settle_ops", "addressed/settle", "batch/settle",
@@ -129,6 +129,7 @@ scripts! {
         OWN_LIMITS = ["limits/groups"] + "own";
         LOOK_AT_GROUPS = ["limits/groups"] + "look";
         REPAIR_GROUP = ["limits/groups"] + "repair";
+        ON_TIME = ["limits/groups", "limits/timers"] + "on_time";
         RUNNING_GROUPS = "running";
     }
     history {

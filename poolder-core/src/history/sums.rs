@@ -49,7 +49,7 @@ impl AttemptEnd {
     #[must_use]
     pub fn of(ending: &Ending) -> Self {
         match ending {
-            Ending::Outcome(Outcome::Snooze(_)) => Self::Snoozed,
+            Ending::Outcome(Outcome::Snooze(_) | Outcome::Limited(_)) => Self::Snoozed,
             Ending::Outcome(Outcome::Cancel(_)) | Ending::Cancelled => Self::Cancelled,
             Ending::Outcome(_) => Self::Done,
             Ending::Failed(failure, _) => match failure.cause {

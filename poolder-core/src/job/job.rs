@@ -56,6 +56,18 @@ pub trait Job: Serialize + DeserializeOwned + Send + 'static {
         None
     }
 
+    /// Returns the group of this value in its queue, such as its tenant: see `docs/limits.md`. Default
+    /// `None`: the group of jobs without one.
+    fn group(&self) -> Option<String> {
+        None
+    }
+
+    /// Returns how many units of the rates of its queue and its group this value takes. Default `None`:
+    /// 1.
+    fn cost(&self) -> Option<u32> {
+        None
+    }
+
     /// Appends the payload to `out`. Default: MessagePack with field names, so that fields may be
     /// added later.
     ///

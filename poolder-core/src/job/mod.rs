@@ -10,6 +10,7 @@ mod host;
 mod ids;
 #[allow(clippy::module_inception, reason = "the trait has the name of the module")]
 mod job;
+mod limited;
 mod named_ids;
 mod outcome;
 pub(crate) mod packed;
@@ -27,7 +28,8 @@ pub(crate) mod trace_parent;
 mod unique;
 
 pub use error::{BoxError, Error, ErrorKind};
-pub(crate) use group::check_group_name;
+pub use group::cost;
+pub(crate) use group::{MAX_COST, check_group_name};
 pub use handle::{Handle, Place};
 pub use headers::Headers;
 pub use host::host;
@@ -35,6 +37,7 @@ pub(crate) use ids::Fields;
 pub use ids::{EntryId, JobId};
 pub(crate) use job::BATCH_KIND;
 pub use job::{Job, batcher_of, check_kind};
+pub use limited::Limited;
 pub use outcome::{Callback, Cause, Failure, Outcome, Verdict};
 pub use payload::MAX_PAYLOAD;
 pub(crate) use payload::MAX_STORED;

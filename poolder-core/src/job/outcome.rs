@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::job::{Error, Format, MAX_PAYLOAD, RawJob, payload};
+use crate::job::{Error, Format, Limited, MAX_PAYLOAD, RawJob, payload};
 
 /// The result of an attempt that did not fail.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +19,9 @@ pub enum Outcome {
     DoneWith(Vec<u8>),
     /// The job runs again after this time. A snooze does not count as an attempt.
     Snooze(Duration),
+    /// The attempt met a limit of another system: the job runs again after a time in which nothing of
+    /// its group, or of its queue, starts. It does not count as an attempt.
+    Limited(Limited),
     /// The job is pointless and must not run again. The reason is logged, and the job counts as
     /// cancelled.
     Cancel(String),

@@ -107,7 +107,11 @@ impl Counters {
     #[must_use]
     pub(crate) fn revived(&self) -> Self {
         let (failures, crashes, first_failed) = (0, 0, 0);
-        Self { failures, crashes, first_failed, ..self.clone() }
+        let mut next = Self { failures, crashes, first_failed, ..self.clone() };
+        if let Some(history) = &mut next.history {
+            history.limited = 0;
+        }
+        next
     }
 
     /// Returns the history after one more delivery from which the job came back.
@@ -116,11 +120,28 @@ impl Counters {
         Self { deliveries: self.deliveries.saturating_add(1), ..self.clone() }
     }
 
+    /// Returns how often the attempts of the job have met a limit since one has failed.
+    pub(crate) fn limited(&self) -> u32 {
+        self.history.as_ref().map_or(0, |history| history.limited)
+    }
+
+    /// Returns the history after one more delivery in which the job met a limit of another system.
+    #[must_use]
+    pub(crate) fn met_limit(&self) -> Self {
+        let mut next = self.returned();
+        let history = next.history.get_or_insert_default();
+        history.limited = history.limited.saturating_add(1);
+        next
+    }
+
     /// Returns the history after a failed attempt.
     #[must_use]
     pub(crate) fn failed(&self, failure: Failure, facts: Facts<'_>) -> Self {
         let mut next = self.clone();
         next.failures = next.failures.saturating_add(1);
+        if let Some(history) = &mut next.history {
+            history.limited = 0;
+        }
         if next.first_failed == 0 {
             next.first_failed = facts.now.millis();
         }

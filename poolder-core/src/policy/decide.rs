@@ -88,6 +88,10 @@ pub enum Wait {
     Retry,
     /// The handler snoozed the job.
     Snooze,
+    /// The attempt met a limit of another system, and the group of the job is held.
+    HoldGroup,
+    /// The attempt met a limit of another system, and the queue is held.
+    HoldQueue,
     /// This node has no worker for the kind or its version; another node may have one.
     UnknownKind,
 }
@@ -119,6 +123,18 @@ pub fn decide(
         Ending::Cancelled => Transition::Cancel(CANCELLED_ON_REQUEST.into()),
         Ending::Outcome(Outcome::Snooze(delay)) => {
             Transition::Later { delay, counters: counters.returned(), why: Wait::Snooze }
+        }
+        Ending::Outcome(Outcome::Limited(limited)) => {
+            if counters.limited() >= limited.at_most {
+                let why = format!("{limited}, {} times in a row before", limited.at_most);
+                let failure = Failure::new(Cause::Error, why);
+                return failed(policy, &counters.failed(failure, facts), Verdict::Policy, facts);
+            }
+            Transition::Later {
+                delay: limited.wait,
+                counters: counters.met_limit(),
+                why: if limited.is_queue { Wait::HoldQueue } else { Wait::HoldGroup },
+            }
         }
         Ending::Failed(failure, verdict) => {
             failed(policy, &counters.failed(failure, facts), verdict, facts)
@@ -180,7 +196,7 @@ fn unknown_kind_delay(deliveries: u64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::Timestamp;
+    use crate::job::{Limited, Timestamp};
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
@@ -265,6 +281,34 @@ mod tests {
         };
         assert_eq!(lane, Lane::Front);
         assert_eq!((counters.failures, counters.crashes, counters.deliveries), (0, 0, 1));
+    }
+
+    #[test]
+    fn a_limit_counts_no_attempt_until_it_was_met_too_often() {
+        let wait = Duration::from_secs(30);
+        let limited = |limited: Limited| Ending::Outcome(Outcome::Limited(limited.at_most(2)));
+        let mut counters = fresh();
+        for why in [Wait::HoldGroup, Wait::HoldQueue] {
+            let met = match why {
+                Wait::HoldGroup => Limited::group(wait),
+                _ => Limited::queue(wait),
+            };
+            let fate = run(&Policy::default(), &counters, limited(met));
+            let Transition::Later { delay, counters: next, why: found } = fate else {
+                panic!("it waits: {fate:?}");
+            };
+            assert_eq!((delay, found, next.failures), (wait, why, 0));
+            counters = next;
+        }
+        assert_eq!(counters.deliveries, 2);
+        let fate = run(&Policy::default(), &counters, limited(Limited::group(wait)));
+        let Transition::Later { counters, why: Wait::Retry, .. } = fate else {
+            panic!("the third time in a row is a failure: {fate:?}");
+        };
+        assert_eq!(counters.failures, 1);
+        let fate = run(&Policy::default(), &counters, limited(Limited::group(wait)));
+        let again = matches!(fate, Transition::Later { why: Wait::HoldGroup, .. });
+        assert!(again, "a failure begins the row anew: {fate:?}");
     }
 
     #[test]

@@ -15,6 +15,11 @@ const ATTEMPTS_KEY: &[u8] = b"\xa1a";
 const GENERATION: &str = "g";
 const GENERATION_KEY: &[u8] = b"\xa1g\xcf";
 
+/// The entry of the map that holds how often in a row the job met a limit, and its stored form up to the
+/// number.
+const LIMITED: &str = "l";
+const LIMITED_KEY: &[u8] = b"\xa1l\xce";
+
 /// The first and the last attempts are kept, this many of each.
 const KEPT: usize = 7;
 
@@ -32,6 +37,8 @@ pub(super) struct StoredHistory {
     /// The time of the enqueue or of the last revival in milliseconds, by the server's clock; `None`
     /// for a generated id.
     pub(super) generation: Option<u64>,
+    /// How often the attempts of the job have met a limit of another system since one has failed.
+    pub(super) limited: u32,
     /// The entries of the map that this version does not know.
     entries: Unknown,
     /// The elements after the map.
@@ -58,6 +65,14 @@ impl StoredHistory {
                     .map_err(|error| Error::codec(format!("the generation: {error}")))?;
                 if read.generation.replace(number).is_some() {
                     return Err(Error::codec("the generation occurs twice"));
+                }
+                continue;
+            }
+            if key == LIMITED {
+                let number = rmp_serde::from_slice(value)
+                    .map_err(|error| Error::codec(format!("the limits met: {error}")))?;
+                if std::mem::replace(&mut read.limited, number) > 0 {
+                    return Err(Error::codec("the limits met occur twice"));
                 }
                 continue;
             }
@@ -113,12 +128,18 @@ impl StoredHistory {
     /// Appends the elements to an array of counters.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         let attempts = !self.attempts.is_empty();
-        let known = usize::from(attempts) + usize::from(self.generation.is_some());
+        let limited = self.limited > 0;
+        let known = [attempts, limited, self.generation.is_some()];
+        let known = known.into_iter().map(usize::from).sum::<usize>();
         Form::Map.write_header(known + self.entries.count, out);
         if attempts {
             out.extend(ATTEMPTS_KEY);
             Form::Array.write_header(self.attempts.len(), out);
             self.attempts.iter().for_each(|attempt| out.extend(attempt));
+        }
+        if limited {
+            out.extend(LIMITED_KEY);
+            out.extend(self.limited.to_be_bytes());
         }
         if let Some(generation) = self.generation {
             // Always eight bytes, so that `enqueue.lua` can put its time in.

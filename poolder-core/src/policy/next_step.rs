@@ -18,8 +18,8 @@ impl Transition {
         }
     }
 
-    /// Returns the end of the attempt in one word: `done`, `failed`, `snoozed`, `cancelled`,
-    /// `released`, or `unknown_kind` for a job that no worker of the node can run.
+    /// Returns the end of the attempt in one word: `done`, `failed`, `snoozed`, `limited`,
+    /// `cancelled`, `released`, or `unknown_kind` for a job that no worker of the node can run.
     #[must_use]
     pub fn outcome(&self) -> &'static str {
         match self {
@@ -28,6 +28,7 @@ impl Transition {
                 "failed"
             }
             Self::Later { why: Wait::Snooze, .. } => "snoozed",
+            Self::Later { why: Wait::HoldGroup | Wait::HoldQueue, .. } => "limited",
             Self::Later { why: Wait::UnknownKind, .. } => "unknown_kind",
             Self::Ready { .. } => "released",
             Self::Cancel(_) => "cancelled",
@@ -120,6 +121,8 @@ mod tests {
             (Transition::RunAgain(failed.clone()), "failed", "again at once", true),
             (later(Wait::Retry), "failed", "again in 16 s", true),
             (later(Wait::Snooze), "snoozed", "again in 16 s", false),
+            (later(Wait::HoldGroup), "limited", "again in 16 s", false),
+            (later(Wait::HoldQueue), "limited", "again in 16 s", false),
             (later(Wait::UnknownKind), "unknown_kind", "again in 16 s", false),
             (release, "released", "again in another slot", false),
             (Transition::Bury { counters: failed.clone() }, "failed", "dead: error: 451", true),

@@ -6,7 +6,12 @@
 //! value     <envelope>
 //!           32 <u16 length> <counters> <envelope>
 //!           33 <text of an entry that is no job>
+//!           34 <u16 length> <u32 cost> <counters, if any> <envelope>
 //! ```
+//!
+//! The length is that of everything between it and the envelope.
+
+use std::borrow::Cow;
 
 use crate::job::{Cause, Failure, JobId};
 use crate::policy::Counters;
@@ -18,6 +23,10 @@ const NUMBER: usize = 5;
 const WITH_COUNTERS: u8 = 32;
 /// The first byte of a value that is no job.
 const NO_JOB: u8 = 33;
+/// The first byte of a value with a cost.
+const WITH_COST: u8 = 34;
+/// The bytes of the cost.
+const COST: usize = 4;
 
 /// A job that waits in a group; the reason and the bytes of one that cannot be read.
 pub(crate) type Grouped = Result<(Counters, Envelope), (Failure, Vec<u8>)>;
@@ -34,15 +43,28 @@ pub(crate) fn read_group_field(field: &[u8]) -> Option<(u64, Vec<u8>)> {
     Some((number, group.to_vec()))
 }
 
+/// Returns the value of a job without counters that waits in a group.
+pub(crate) fn grouped_value(envelope: &Envelope) -> Cow<'_, [u8]> {
+    match envelope.cost() {
+        1 => envelope.as_bytes().into(),
+        cost => {
+            let head = [&[WITH_COST, 0, 4][..], &cost.to_be_bytes()].concat();
+            [&head, envelope.as_bytes()].concat().into()
+        }
+    }
+}
+
 /// Reads the value of a waiting job.
 pub(crate) fn read_grouped(value: Vec<u8>) -> Grouped {
     let unreadable = |why: String| Failure::new(Cause::Undecodable, why);
     let (counters, envelope) = match value.first() {
-        Some(&WITH_COUNTERS) => {
+        Some(form @ (&WITH_COUNTERS | &WITH_COST)) => {
+            let cost = if *form == WITH_COST { COST } else { 0 };
             let length =
                 value.get(1..3).and_then(|two| Some(u16::from_be_bytes(two.try_into().ok()?)));
             let end = 3 + length.map_or(usize::MAX - 3, usize::from);
-            match (value.get(3..end), value.get(end..)) {
+            match (value.get(3 + cost..end), value.get(end..)) {
+                (Some([]), Some(envelope)) if cost > 0 => (Counters::default(), envelope),
                 (Some(counters), Some(envelope)) => match Counters::decode(counters) {
                     Ok(counters) => (counters, envelope),
                     Err(error) => return Err((unreadable(error.to_string()), value)),
@@ -102,6 +124,14 @@ mod tests {
             let (failure, raw) = read_grouped(value[..cut].to_vec()).unwrap_err();
             assert_eq!((failure.cause, raw.len()), (Cause::Undecodable, cut), "cut at {cut}");
         }
+        let costly = envelope().costing(300).unwrap();
+        let value = grouped_value(&costly).into_owned();
+        assert_eq!(value[..7], [34, 0, 4, 0, 0, 1, 44]);
+        assert_eq!(read_grouped(value.clone()).unwrap(), (Counters::default(), costly));
+        for cut in 1..value.len() - 1 {
+            assert!(read_grouped(value[..cut].to_vec()).is_err(), "cut at {cut}");
+        }
+        assert_eq!(grouped_value(&envelope()), envelope().as_bytes());
         let (_, raw) = read_grouped(b"\x21foo\0bar".to_vec()).unwrap_err();
         assert_eq!(raw, b"foo\0bar");
     }

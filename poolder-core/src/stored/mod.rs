@@ -18,7 +18,9 @@ pub(crate) use batch::check_no_batch;
 pub use completion::Completion;
 pub use envelope::Envelope;
 pub(crate) use envelope::Options;
-pub(crate) use grouped::{group_field, id_of_unreadable, read_group_field, read_grouped};
+pub(crate) use grouped::{
+    group_field, grouped_value, id_of_unreadable, read_group_field, read_grouped,
+};
 pub(crate) use unique::{BEHIND, KeyHold, since};
 pub use wire::{Claim, ClaimTimes, Entry, Undecodable};
 pub(crate) use wire::{

@@ -29,6 +29,7 @@ pub(crate) const TABLES: [(&str, &[Row]); 8] = [
 /// The options of an envelope.
 pub(crate) const OPTIONS: &[Row] = &[
     Row("g", "group; written first", "limits", "0.1"),
+    Row("n", "cost, 1 to 1,000,000,000; without it 1", "limits", "0.1"),
     Row("v", "version of the payload's shape; 1 is not stored", "jobs", "0.1"),
     Row("a", "attempts", "policy", "0.1"),
     Row(
@@ -55,7 +56,6 @@ pub(crate) const OPTIONS: &[Row] = &[
     Row("i", "time of the enqueue in ms, for an id that carries none", "inspection", RESERVED),
     Row("q", "trace", "traces", RESERVED),
     Row("o", "trace", "traces", RESERVED),
-    Row("n", "limit", "limits", RESERVED),
     Row("x", "limit", "limits", RESERVED),
     Row("F", "the job is a step of a workflow", "workflows", RESERVED),
 ];
@@ -84,6 +84,12 @@ pub(crate) const MAP: &[Row] = &[
         "g",
         "generation of an id that is derived from a name: time of the enqueue or of the last revival in ms, as 64 bits",
         "jobs",
+        "0.1",
+    ),
+    Row(
+        "l",
+        "how often attempts have met a limit of another system since one has failed, as 32 bits",
+        "limits",
         "0.1",
     ),
 ];
@@ -186,7 +192,7 @@ pub(crate) const KEYS: &[Row] = &[
     ),
     Row(
         "{<partition>}:limits",
-        "hash: limits of the queue, last ticket, mark while a claimer waits",
+        "hash: limits of the queue, times of the queue, last ticket, mark while a claimer waits",
         "limits",
         "0.1",
     ),
@@ -202,6 +208,12 @@ pub(crate) const KEYS: &[Row] = &[
     Row(
         "{<partition>}:limits:wake",
         "list of tokens, each of which wakes a claimer",
+        "limits",
+        "0.1",
+    ),
+    Row(
+        "{<partition>}:limits:timers",
+        "sorted set: group by the time in ms at which it may go on",
         "limits",
         "0.1",
     ),

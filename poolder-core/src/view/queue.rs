@@ -215,6 +215,7 @@ impl QueueState {
     /// | counter | counts |
     /// |---|---|
     /// | `completed`, `retried`, `snoozed`, `buried`, `cancelled` | ends of attempts and jobs |
+    /// | `limited` | attempts that met a limit of another system |
     /// | `rescued` | jobs that were taken back from dead nodes |
     /// | `handed_back` | jobs that a node released before they ran, or when it stopped |
     /// | `not_for_us` | jobs of a kind that no worker there knew |

@@ -2,13 +2,13 @@
 
 use poolder_client::Client;
 use poolder_core::Error;
-use poolder_core::broker::QueueLimits;
+use poolder_core::broker::{QueueLimits, Rate};
 
 use super::builder::{Component, NodeBuilder};
 use super::declarations::Occasion;
 
-/// The limits of a queue, as the code of a node declares them: how many of its jobs run at a time in
-/// all nodes together, and how many of each group.
+/// The limits of a queue, as the code of a node declares them: how many of its jobs, and of each group
+/// of them, run at a time in all nodes together, and how many start in a time.
 ///
 /// The first node to start stores them. After that the stored limits hold, and are changed with
 /// `Client::limits`; a node whose code says something else logs a warning.
@@ -56,6 +56,19 @@ impl Queue {
     /// Default: any number. Groups with limits of their own have those.
     pub fn group_concurrency(mut self, most: u32) -> Self {
         self.limits = self.limits.group_concurrency(most);
+        self
+    }
+
+    /// Sets the rate at which jobs of the queue start, in all nodes together. Default: at once.
+    pub fn rate(mut self, rate: Rate) -> Self {
+        self.limits = self.limits.rate(rate);
+        self
+    }
+
+    /// Sets the rate at which jobs of each group start, in all nodes together. Default: at once.
+    /// Groups with a rate of their own have that.
+    pub fn group_rate(mut self, rate: Rate) -> Self {
+        self.limits = self.limits.group_rate(rate);
         self
     }
 

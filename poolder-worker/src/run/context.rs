@@ -261,6 +261,28 @@ impl Context {
         }
     }
 
+    /// Says what the job has really cost, in units of the rates of its queue and its group, such as the
+    /// tokens that an answer has used: they are taken in the step that settles the attempt, in place
+    /// of the cost with which the job was enqueued. Units that are left over come back at once; where
+    /// the job has taken more than there were, the next ones wait for them, at most a window longer.
+    /// The last call of an attempt counts. On a queue without rates it has no effect.
+    ///
+    /// ```no_run
+    /// # use poolder_core::{BoxError, Job, Outcome};
+    /// # use poolder_worker::Context;
+    /// # async fn complete(prompt: &str) -> Result<(String, u32), BoxError> { Ok((prompt.into(), 1)) }
+    /// async fn ask(prompt: String, cx: Context) -> Result<Outcome, BoxError> {
+    ///     let (answer, tokens) = complete(&prompt).await?;
+    ///     cx.charge(tokens);
+    ///     Ok(Outcome::result(&answer)?)
+    /// }
+    /// ```
+    pub fn charge(&self, units: u32) {
+        let mut effects = self.effects();
+        effects.retain(|effect| !matches!(effect, Effect::Charge(_)));
+        effects.push(Effect::Charge(units));
+    }
+
     /// Returns a client, for enqueueing further jobs.
     #[must_use]
     pub fn client(&self) -> &Client {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use poolder_core::broker::Settlement;
 use poolder_core::history::AttemptEnd;
 use poolder_core::policy::decide::{Ending, Transition};
-use poolder_core::{BoxError, Cause, Failure, Outcome, Verdict};
+use poolder_core::{BoxError, Cause, Failure, Limited, Outcome, Verdict};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -326,7 +326,10 @@ impl Slot {
         };
         let error = match ended {
             Ok(outcome) => return Some(Ending::Outcome(self.note(outcome))),
-            Err(error) => error,
+            Err(error) => match error.downcast_ref::<Limited>() {
+                Some(limited) => return Some(Ending::Outcome(Outcome::Limited(*limited))),
+                None => error,
+            },
         };
         if let Some(why) = cx.interruption() {
             // The handler failed after it was interrupted. This is no failure of the job.

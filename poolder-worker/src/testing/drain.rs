@@ -167,7 +167,7 @@ impl Sums {
         *match fate {
             Fate::Done => &mut self.done,
             Fate::Retried(_) => &mut self.retried,
-            Fate::Snoozed(_) => &mut self.snoozed,
+            Fate::Snoozed(_) | Fate::Limited(_) => &mut self.snoozed,
             Fate::Dead => &mut self.dead,
             Fate::Cancelled(_) => &mut self.cancelled,
             Fate::Unknown => &mut self.unknown,

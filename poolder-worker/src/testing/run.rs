@@ -23,6 +23,9 @@ pub enum Fate {
     Retried(Duration),
     /// The handler put the job off by this time.
     Snoozed(Duration),
+    /// The attempt met a limit of another system: the group or the queue of the job is held for this
+    /// time.
+    Limited(Duration),
     /// The job died.
     Dead,
     /// The job was cancelled for this reason.
@@ -167,6 +170,9 @@ impl Fate {
                 (Self::Retried(*delay), counters.last_failure.clone())
             }
             Transition::Later { delay, why: Wait::Snooze, .. } => (Self::Snoozed(*delay), None),
+            Transition::Later { delay, why: Wait::HoldGroup | Wait::HoldQueue, .. } => {
+                (Self::Limited(*delay), None)
+            }
             Transition::Later { why: Wait::UnknownKind, .. } => (Self::Unknown, None),
             Transition::Ready { .. } => (Self::Released, None),
             Transition::Bury { counters } => (Self::Dead, counters.last_failure.clone()),

@@ -22,18 +22,21 @@ pub(super) struct Record {
     waiting: u64,
     running: u64,
     ticket: u64,
-    state: u8,
+    pub(super) state: u8,
+    /// When its bucket is full again, in µs.
+    pub(super) full_at: u64,
 }
 
 impl Record {
-    fn read(bytes: &[u8]) -> Self {
-        assert_eq!(bytes.len(), 26, "a record has 26 bytes");
+    pub(super) fn read(bytes: &[u8]) -> Self {
+        assert!([26, 39].contains(&bytes.len()), "a record has 26 or 39 bytes");
         let number = |range: std::ops::Range<usize>| {
             bytes[range].iter().fold(0_u64, |all, byte| all << 8 | u64::from(*byte))
         };
         let (waiting, running, ticket) = (number(10..14), number(14..18), number(18..24));
         let numbers = number(5..10) - number(0..5);
-        Self { numbers, waiting, running, ticket, state: bytes[24] }
+        let full_at = if bytes.len() > 26 { number(26..33) } else { 0 };
+        Self { numbers, waiting, running, ticket, state: bytes[24], full_at }
     }
 }
 
@@ -45,6 +48,7 @@ pub(super) struct Snapshot {
     pub(super) groups: BTreeMap<String, Record>,
     /// The groups whose entry in the list of turns holds.
     pub(super) turns: Vec<String>,
+    timers: BTreeSet<String>,
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -107,8 +111,8 @@ impl Snapshot {
         }
         type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
         type Members = Vec<Vec<u8>>;
-        type Contents = (Members, Members, Pairs, Pairs, Members);
-        let (due, dead, jobs, groups, list): Contents = redis::pipe()
+        type Contents = (Members, Members, Pairs, Pairs, Members, Vec<String>);
+        let (due, dead, jobs, groups, list, timers): Contents = redis::pipe()
             .cmd("ZRANGE")
             .arg(walk.key("due"))
             .arg(0)
@@ -125,6 +129,10 @@ impl Snapshot {
             .arg(walk.key("limits:turns"))
             .arg(0)
             .arg(-1)
+            .cmd("ZRANGE")
+            .arg(walk.key("limits:timers"))
+            .arg(0)
+            .arg(-1)
             .query_async(&mut walk.raw)
             .await
             .unwrap();
@@ -137,7 +145,7 @@ impl Snapshot {
         let mut waiting = BTreeMap::new();
         for (field, value) in jobs.iter().filter(|(field, _)| field.len() >= 5) {
             let envelope = match value[0] {
-                32 => &value[3 + usize::from(u16::from_be_bytes([value[1], value[2]]))..],
+                32 | 34 => &value[3 + usize::from(u16::from_be_bytes([value[1], value[2]]))..],
                 _ => &value[..],
             };
             places.entry(id_in(envelope)).or_default().push(At::Waiting);
@@ -153,7 +161,8 @@ impl Snapshot {
             (record.state == 1 && record.ticket == ticket).then_some(name)
         };
         let turns = list.iter().filter_map(holds).collect();
-        Self { places, admitted, waiting, groups, turns }
+        let timers = timers.into_iter().collect();
+        Self { places, admitted, waiting, groups, turns, timers }
     }
 
     /// Compares the turns that groups had before a claim with the starts that it has brought, and with
@@ -164,10 +173,12 @@ impl Snapshot {
         started: &BTreeSet<String>,
         walk: &Walk<'_>,
     ) -> Result<(), Wrong> {
-        // A group of which jobs were removed may have had a turn without a start.
+        // A group of which jobs were removed, or that lacks tokens, may have had a turn without a
+        // start.
         let waits = |name: &&String| {
             let record = before.groups[*name];
-            !started.contains(*name) && record.numbers == record.waiting
+            let rated = walk.rate_of(name).is_some();
+            !started.contains(*name) && record.numbers == record.waiting && !rated
         };
         let passed = before.turns.iter().position(|name| waits(&name)).unwrap_or(usize::MAX);
         for name in before.turns.iter().skip(passed) {
@@ -200,7 +211,8 @@ impl Snapshot {
         }
         let names = self.groups.keys().chain(self.admitted.keys()).chain(self.waiting.keys());
         for name in names.collect::<BTreeSet<_>>() {
-            let none = Record { numbers: 0, waiting: 0, running: 0, ticket: 0, state: 0 };
+            let none =
+                Record { numbers: 0, waiting: 0, running: 0, ticket: 0, state: 0, full_at: 0 };
             let record = self.groups.get(name).copied().unwrap_or(none);
             let (waits, runs) = (self.waiting.get(name), self.admitted.get(name));
             let (waits, runs) = (waits.copied().unwrap_or(0), runs.copied().unwrap_or(0));
@@ -221,10 +233,16 @@ impl Snapshot {
                         "{name:?} is full: {runs} of {most}"
                     );
                 }
+                3 => {
+                    let timed = self.timers.contains(name);
+                    must!(waits > 0 && timed, "{name:?} waits for no time, with {waits} jobs");
+                }
                 other => return Err(format!("{name:?} has the state {other}")),
             }
             let idle = waits == 0 && runs == 0;
-            must!(!idle || !self.groups.contains_key(name), "{name:?} is idle, and stays");
+            let kept = self.timers.contains(name);
+            let here = self.groups.contains_key(name);
+            must!(!idle || !here || kept, "{name:?} is idle, and stays");
         }
         Ok(())
     }

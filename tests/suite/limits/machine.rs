@@ -7,18 +7,19 @@
 mod claims;
 mod ends;
 mod jobs;
+mod rates;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use poolder::{JobId, QueueName, Timestamp};
 use poolder_core::broker::{
-    Broker, ClaimConnection, GroupLimits, NodeName, Precedence, QueueLimits, Settled, SortedUpTo,
+    Broker, ClaimConnection, GroupLimits, NodeName, Precedence, QueueLimits, SortedUpTo,
 };
-use poolder_core::policy::decide::Transition;
 use poolder_core::{Claim, Partition};
 
 use super::check::Snapshot;
 use crate::harness::Space;
+use rates::{Buckets, RATES};
 
 /// The groups of a walk; few, so that their limits are reached.
 const GROUPS: usize = 9;
@@ -85,6 +86,8 @@ pub(super) struct Job {
     first: bool,
     /// How often a node has died under it.
     crashes: u32,
+    /// The tokens that it takes.
+    cost: u32,
 }
 
 /// A node: its claims, and its connection while it lives.
@@ -116,6 +119,10 @@ pub(super) struct Walk<'a> {
     pub(super) order: BTreeMap<String, VecDeque<JobId>>,
     pub(super) limits: QueueLimits,
     pub(super) own: BTreeMap<String, GroupLimits>,
+    /// The buckets after the last start.
+    full: Buckets,
+    /// Until when groups, and the queue, are held at least, in ms.
+    held: BTreeMap<Option<String>, u64>,
 }
 
 impl<'a> Walk<'a> {
@@ -141,9 +148,17 @@ impl<'a> Walk<'a> {
             order: BTreeMap::new(),
             limits: QueueLimits::default(),
             own: BTreeMap::new(),
+            full: Buckets::default(),
+            held: BTreeMap::new(),
         };
         // Half of the walks begin with a limit of the queue that is reached all the time.
         walk.limits.concurrency = (seed % 2 == 1).then_some(3);
+        // A third begins with a rate of each group, another one with a rate of the queue.
+        match seed % 3 {
+            1 => walk.limits.group_rate = RATES[1],
+            2 => walk.limits.rate = RATES[2],
+            _ => {}
+        }
         walk.define().await?;
         for _ in 0..3 {
             walk.start_node().await;
@@ -152,6 +167,7 @@ impl<'a> Walk<'a> {
             let what = walk.step().await.map_err(|why| format!("step {step}: {why}"))?;
             walk.check().await.map_err(|why| format!("step {step}, {what}: {why}"))?;
         }
+        walk.wait_out_rates().await?;
         walk.end().await
     }
 
@@ -167,13 +183,16 @@ impl<'a> Walk<'a> {
             0..30 => self.sort().await.map(|()| "sort"),
             30..52 => self.claim(node).await.map(|()| "claim"),
             52..68 => self.complete(node).await.map(|()| "complete"),
-            68..78 => self.move_some(node).await.map(|()| "move"),
+            68..76 => self.move_some(node).await.map(|()| "move"),
+            76 => self.meet_limit(node).await.map(|()| "meet a limit"),
+            77 => self.charge(node).await.map(|()| "charge"),
             78..82 => self.claim_suspect(node).await.map(|()| "claim a suspect"),
             82..86 => self.promote().await.map(|()| "promote"),
             86..89 => self.change().await.map(|()| "change limits"),
             89..92 => self.kill(node).await.map(|()| "kill"),
             92..95 => self.rescue().await.map(|()| "rescue"),
-            95..98 => self.operate().await.map(|()| "operate"),
+            95..97 => self.operate().await.map(|()| "operate"),
+            97 => self.turn_clock_back().await.map(|()| "turn the clock back"),
             _ => self.calm().await.map(|()| "calm"),
         }
     }
@@ -201,11 +220,20 @@ impl<'a> Walk<'a> {
     async fn define(&mut self) -> Result<(), Wrong> {
         let defined = self.broker.define_limits(&self.partition, self.limits, Precedence::Given);
         must!(defined.await.map_err(|error| error.to_string())?, "the limits were not set");
+        self.note_buckets().await;
         Ok(())
     }
 
     async fn change(&mut self) -> Result<(), Wrong> {
-        match self.random.below(4) {
+        match self.random.below(6) {
+            2 => {
+                self.limits.group_rate = self.random.pick(&RATES);
+                self.define().await
+            }
+            3 => {
+                self.limits.rate = self.random.pick(&RATES);
+                self.define().await
+            }
             0 => {
                 self.limits.group_concurrency =
                     self.random.pick(&[None, Some(1), Some(2), Some(5)]);
@@ -220,15 +248,18 @@ impl<'a> Walk<'a> {
                 let mut own = GroupLimits::default();
                 own.concurrency = self.random.pick(&[None, Some(1), Some(3)]);
                 own.weight = self.random.pick(&[None, Some(2), Some(5)]);
+                own.rate = self.random.pick(&RATES);
                 let set = self.broker.limit_group(&self.partition, &group, own).await;
                 must!(set.map_err(|error| error.to_string())?, "the own limits were not set");
                 self.own.insert(group, own);
+                self.note_buckets().await;
                 Ok(())
             }
         }
     }
 
     async fn check(&mut self) -> Result<(), Wrong> {
+        self.check_buckets().await?;
         let snapshot = Snapshot::read(self).await;
         snapshot.compare(self)
     }
@@ -252,14 +283,7 @@ impl<'a> Walk<'a> {
             for node in 0..self.nodes.len() {
                 self.admit(node, vec![], 30, false).await?;
                 self.claim_suspect(node).await?;
-                let claims = std::mem::take(&mut self.nodes[node].held);
-                let complete = |claim| self.settlement(node, claim, Transition::Complete);
-                let batch: Vec<_> = claims.iter().map(complete).collect();
-                let settled = self.broker.settle(&self.partition, Default::default(), &batch).await;
-                must!(settled.iter().all(|it| matches!(it, Settled::Applied)), "{settled:?}");
-                for claim in claims {
-                    self.jobs.get_mut(&claim.job_id()).unwrap().at = At::Gone;
-                }
+                self.complete_all(node).await?;
             }
             self.check().await.map_err(|why| format!("in the end: {why}"))?;
             if self.jobs.values().all(|job| matches!(job.at, At::Gone | At::Dead)) {

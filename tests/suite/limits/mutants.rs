@@ -9,7 +9,7 @@ use crate::harness::Space;
 
 /// A script, a guard in its text, and the text that takes its place.
 const MUTANTS: &[(&str, &str, &str)] = &[
-    ("limits/settle", "function(r) r[4] = r[4] - 1 end", "function() end"),
+    ("limits/settle", "if leaving then r[4] = r[4] - 1 end", ""),
     ("limits/complete", "running = math.max(0, running - counts[name])", ""),
     ("limits/complete", "if verdict == 'OK' or string.byte(verdict, i) == 49 then", "if true then"),
     ("limits/complete", "    if state == FULL then", "    if false then"),
@@ -59,6 +59,36 @@ const MUTANTS: &[(&str, &str, &str)] = &[
     ("admin/bury", "if place == 'admitted' then leave_lane(fields) end", ""),
     ("admin/reschedule", "  leave_lane(fields)\n", ""),
     ("admin/reschedule", "head = ARGV[12] .. string.sub(head, 2)", "head = head"),
+    // Tokens that are not taken, taken twice, or taken though there are too few.
+    ("limits/claim", "full_at = math.max(full_at, micros()) + group_cost * rate.step", ""),
+    ("limits/claim", "+ group_cost * rate.step end", "+ 2 * group_cost * rate.step end"),
+    ("limits/claim", "          units = units + queue_cost\n", ""),
+    ("limits/claim", "if rate and group_cost > units_in(rate, full_at) then", "if false then"),
+    ("limits/claim", "if tokens and units + queue_cost > tokens then", "if false then"),
+    ("limits/claim", "return math.max(1, (number_in('>I4', value, 4)))", "return 1"),
+    ("limits/sort", "cost = math.max(1, number or 1)", "cost = 1"),
+    // Tokens that are forgotten with their group, or do not come back.
+    (
+        "limits/complete",
+        "if state == EMPTY and running == 0 then at = kept_until(full_at, held) end",
+        "",
+    ),
+    (
+        "limits/claim",
+        "if queue_full_at > 0 and queue_full_at < tonumber(f[9]) then",
+        "if false then",
+    ),
+    ("limits/look", "elseif full_at > now + rate.full + rate.window then", "elseif false then"),
+    // Times at which the leader does not look.
+    ("limits/on_time", "    if state == LATER then", "    if false then"),
+    ("limits/on_time", "    wake(k)\n", ""),
+    ("limits/claim", "  redis.pcall('HSET', KEYS[1], 'again', string.format('%.0f', again))\n", ""),
+    // Holds and charges.
+    ("limits/settle", "if not queue then r[9] = math.max(r[9], till) end", ""),
+    ("limits/settle", "'held', till, 'again', till)", "'again', till)"),
+    ("limits/settle", "    redis.call('HSET', grouped_in, grouped, value)\n", ""),
+    ("limits/settle", "if charging and rate then r[8] = charged(rate, r[8]) end", ""),
+    ("limits/settle", "if charging then charge_queue() end", ""),
 ];
 
 /// The suite leaves out so many guards, the first ones, which are found at once; `cargo xtask limits`

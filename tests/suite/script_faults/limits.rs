@@ -1,9 +1,12 @@
 //! Limited queues: their limits, the groups in which jobs wait, and what holds a permit.
 
+use std::time::Duration;
+
 use poolder_core::broker::{
-    ClaimConnection, GroupLimits, Precedence, PreparedJob, QueueLimits, Settlement, SortedUpTo,
+    ClaimConnection, Effect, GroupLimits, Precedence, PreparedJob, QueueLimits, Rate, Settlement,
+    SortedUpTo,
 };
-use poolder_core::policy::decide::Transition;
+use poolder_core::policy::decide::{Transition, Wait};
 use poolder_core::{Claim, Envelope, Format, Handle, JobId, Lane, Place, Timestamp};
 
 use super::inject::{NOTHING, Tolerated};
@@ -21,10 +24,13 @@ pub(super) const SCRIPTS: &[&str] = &[
     "limits/own",
     "limits/look",
     "limits/repair",
+    "limits/on_time",
 ];
 
 /// The scripts with which operators change a job that waits in its group.
 const OPERATIONS: [&str; 4] = ["admin/cancel", "admin/remove", "admin/reschedule", "admin/bury"];
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// The option of a job of the group `a`, and of one of the group `b`.
 const A: &[u8] = b"\x81\xa1g\xa1a";
@@ -132,6 +138,37 @@ async fn jobs(lab: &mut Lab) {
     lab.inject_but("limits/claim", "two groups", fault, but);
 }
 
+/// Claims and ends of jobs whose groups and queue have rates.
+async fn rates(lab: &mut Lab) {
+    let but = || Tolerated { steps: true, ..DONE };
+    let slow = Rate::per(2, 3_600 * SECOND).burst(2);
+    let limits = QueueLimits::new().rate(slow.bucket(3)).group_rate(slow.burst(1));
+    lab.waiting().await;
+    lab.limit(limits).await;
+    lab.sort().await;
+    let mut connection = lab.space.connection("q", "me").await;
+    let fault = lab.snapshot();
+    connection.admit(&[], 5, false).await.unwrap();
+    lab.inject_but("limits/claim", "rates", fault, but());
+
+    let (claims, _connection) = lab.running().await;
+    lab.limit(limits).await;
+    let fault = lab.snapshot();
+    let charged = settlement(&claims[0], Transition::Complete).with_effect(Effect::Charge(9));
+    lab.settle(&[charged]).await;
+    lab.inject_but("limits/settle", "a charge", fault, DONE);
+
+    lab.waiting().await;
+    lab.limit(QueueLimits::new().group_rate(Rate::per(1_000, SECOND).burst(1))).await;
+    lab.sort().await;
+    let mut connection = lab.space.connection("q", "me").await;
+    connection.admit(&[], 5, false).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let fault = lab.snapshot();
+    lab.broker().start_groups_on_time(&partition()).await.unwrap();
+    lab.inject_but("limits/on_time", "a group is due", fault, but());
+}
+
 async fn puts(lab: &mut Lab) {
     lab.waiting().await;
     lab.sort().await;
@@ -182,6 +219,12 @@ async fn operations(lab: &mut Lab) {
     }
 }
 
+/// Puts the job back before the others of its group, and holds the group.
+fn hold(claim: &Claim) -> Transition {
+    let (delay, counters) = (10 * SECOND, claim.counters.clone());
+    Transition::Later { delay, counters, why: Wait::HoldGroup }
+}
+
 async fn ends(lab: &mut Lab) {
     let (claims, connection) = lab.running().await;
     let history = connection.history();
@@ -194,9 +237,12 @@ async fn ends(lab: &mut Lab) {
     lab.settle(&all).await;
     let but = Tolerated { survived: &["limits"], ..NOTHING };
     lab.inject_but("limits/complete", "two groups", fault, but);
-    for (case, transition) in
-        [("retry", retry as fn(&Claim) -> Transition), ("release", release), ("burial", bury)]
-    {
+    for (case, transition) in [
+        ("retry", retry as fn(&Claim) -> Transition),
+        ("release", release),
+        ("burial", bury),
+        ("hold", hold),
+    ] {
         for cancelled in [false, true] {
             let (claims, _connection) = lab.running().await;
             let claim = claims.iter().find(|claim| claim.job_id() == id_of(1)).unwrap();
@@ -205,7 +251,11 @@ async fn ends(lab: &mut Lab) {
             }
             let fault = lab.snapshot();
             lab.settle(&[settlement(claim, transition(claim))]).await;
-            let but = Tolerated { survived: &["limits", "cancelled"], ..NOTHING };
+            // A number without a job is passed over.
+            let repeated: &[&str] =
+                if case == "hold" { &["limits:groups", "limits:jobs"] } else { &[] };
+            let survived = &["limits", "cancelled"];
+            let but = Tolerated { survived, repeated, ..NOTHING };
             lab.inject_but("limits/settle", &format!("{case}, {cancelled}"), fault, but);
         }
     }
@@ -232,6 +282,7 @@ async fn an_error_in_a_script_of_a_limited_queue_is_mended() {
     let mut lab = Lab::start();
     limits(&mut lab).await;
     jobs(&mut lab).await;
+    rates(&mut lab).await;
     puts(&mut lab).await;
     ends(&mut lab).await;
     lab.finish(SCRIPTS);

@@ -102,14 +102,19 @@ fn envelope_in(value: &[u8]) -> usize {
     if value[0] == 32 { 3 + usize::from(value[1]) * 256 + usize::from(value[2]) } else { 0 }
 }
 
-/// Returns the fields of a hash of a limited queue without tickets, which differ after a call that
-/// was repeated.
+/// Returns the fields of a hash of a limited queue without tickets and times, which differ after a
+/// call that was repeated.
 fn without_tickets(fields: &BTreeMap<Bytes, Bytes>, name: &str) -> Contents {
     let mut fields = fields.clone();
     match name {
-        "" => drop(fields.remove(b"seq".as_slice())),
+        "" => fields
+            .retain(|name, _| ![&b"seq"[..], b"full_at", b"held", b"again"].contains(&&name[..])),
         ":groups" => {
-            fields.values_mut().filter(|it| it.len() == 26).for_each(|it| it[18..24].fill(0));
+            let records = fields.values_mut().filter(|it| [26, 39].contains(&it.len()));
+            records.for_each(|it| {
+                it[18..24].fill(0);
+                it.truncate(26);
+            });
         }
         _ => {}
     }

@@ -112,6 +112,14 @@ pub enum Why {
     GroupFull,
     /// As many jobs of its queue run as the limit of the queue allows.
     QueueFull,
+    /// As many jobs of its group have started as the rate of the group allows.
+    GroupRate,
+    /// As many jobs of its queue have started as the rate of the queue allows.
+    QueueRate,
+    /// Its group is held, since an attempt met a limit of another system.
+    GroupHeld,
+    /// Its queue is held, since an attempt met a limit of another system.
+    QueueHeld,
     /// All slots are busy.
     SlotsBusy,
     /// Nothing is in its way: it starts at any moment.
@@ -152,6 +160,10 @@ impl Why {
             Self::BehindOthers => "behind_others",
             Self::GroupFull => "group_full",
             Self::QueueFull => "queue_full",
+            Self::GroupRate => "group_rate",
+            Self::QueueRate => "queue_rate",
+            Self::GroupHeld => "group_held",
+            Self::QueueHeld => "queue_held",
             Self::SlotsBusy => "slots_busy",
             Self::Next => "next",
             Self::Unclear => "unclear",

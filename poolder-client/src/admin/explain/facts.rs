@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use poolder_core::broker::Rate;
 use poolder_core::history::ErrorId;
 use poolder_core::{EntryId, JobId, JobState, Lane, Timestamp, UniqueKey, UniqueMode};
 
@@ -80,6 +81,15 @@ pub(super) struct GroupSeen {
     pub(super) queue_limit: Option<u32>,
     /// The number of groups that may start a job.
     pub(super) turns: u64,
+    /// The rate of the group, and the time at which its next job may start, if it may not now.
+    pub(super) rate: Option<Rate>,
+    pub(super) later: Option<Timestamp>,
+    /// The same of the queue.
+    pub(super) queue_rate: Option<Rate>,
+    pub(super) queue_later: Option<Timestamp>,
+    /// Until when the group and the queue are held.
+    pub(super) held: Option<Timestamp>,
+    pub(super) queue_held: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone)]

@@ -199,6 +199,12 @@ impl Client {
             queue_running: facts.queue_running,
             queue_limit: facts.queue_limit,
             turns: facts.turns,
+            rate: facts.rate,
+            later: facts.later,
+            queue_rate: facts.queue_rate,
+            queue_later: facts.queue_later,
+            held: record.and_then(|record| record.held),
+            queue_held: facts.queue_held,
         })
     }
 

@@ -65,6 +65,7 @@ pub(super) const NODE_COMMANDS: &[&str] = &[
     "ZMSCORE K x",
     "ZREVRANGEBYSCORE K 0 0",
     "ZREMRANGEBYSCORE K 0 0",
+    "ZSCAN K 0",
     "XCLAIM K workers x 0 1-1",
     "HGETALL K",
     "HSCAN K 0",

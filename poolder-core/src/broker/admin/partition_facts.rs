@@ -60,6 +60,7 @@ impl Broker {
             (&keys.limits.turns, "turns of groups", "list"),
             (&keys.limits.own, "limits of groups", "hash"),
             (&keys.limits.wake, "tokens of groups", "list"),
+            (&keys.limits.timers, "timers of groups", "zset"),
         ];
         typed.extend(own.map(|(key, name, kind)| (key.as_str(), name.to_owned(), kind)));
         let mut pipe = redis::pipe();

@@ -16,7 +16,7 @@ use crate::broker::{Broker, Durability, scripts};
 use crate::captured::{Captured, NewJob, StoredJob};
 use crate::job::{Error, Lane, OnDuplicate, Timestamp, clamped_millis};
 use crate::policy::Counters;
-use crate::stored::{JOB, head};
+use crate::stored::{JOB, grouped_value, head};
 
 /// The maximum number of jobs in a pipeline.
 const BULK_JOBS: usize = 500;
@@ -270,7 +270,7 @@ fn command(new: &PreparedJob, keys: &PartitionKeys) -> Cmd {
     if let Some(group) = new.group() {
         let all = [lane].into_iter().chain(keys.limits.all());
         let mut cmd = scripts::call(&scripts::PUT, all);
-        cmd.arg(group).arg(new.envelope.as_bytes());
+        cmd.arg(group).arg(grouped_value(&new.envelope).as_ref());
         return cmd;
     }
     if new.is_plain() {

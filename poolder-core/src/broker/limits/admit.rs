@@ -70,9 +70,9 @@ impl ClaimConnection {
     }
 
     fn admission(&self, count: usize, bytes: usize, woken: bool) -> Cmd {
-        let LimitKeys { state, groups, jobs, turns, own, wake } = &self.keys.limits;
+        let LimitKeys { state, groups, jobs, turns, own, wake, timers } = &self.keys.limits;
         let [front, suspect, ..] = &self.keys.ready;
-        let all = [state, groups, jobs, turns, own, wake, front, suspect];
+        let all = [state, groups, jobs, turns, own, wake, front, suspect, timers];
         let mut cmd = scripts::call(&scripts::ADMIT, all.map(String::as_str));
         cmd.arg(self.consumer.as_ref()).arg(count).arg(bytes).arg(MAX_STORED);
         cmd.arg(u8::from(woken));

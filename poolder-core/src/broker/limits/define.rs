@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
+use super::rate::Rate;
 use crate::broker::connection::reply;
-use crate::broker::keys::LimitKeys;
+use crate::broker::keys::{LimitKeys, PartitionKeys};
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, Partition, check_group_name};
 
@@ -24,6 +25,10 @@ pub struct QueueLimits {
     pub concurrency: Option<u32>,
     /// The most jobs of each group that run at a time, in all nodes together.
     pub group_concurrency: Option<u32>,
+    /// The rate at which jobs of the queue start.
+    pub rate: Option<Rate>,
+    /// The rate at which jobs of each group start.
+    pub group_rate: Option<Rate>,
 }
 
 /// The own limits of a group. `None` stands for those of the queue.
@@ -34,6 +39,8 @@ pub struct GroupLimits {
     pub concurrency: Option<u32>,
     /// The number of jobs that the group starts in its turn, 1 to 100; a group without one starts 1.
     pub weight: Option<u32>,
+    /// The rate at which jobs of the group start.
+    pub rate: Option<Rate>,
 }
 
 /// Whether limits take the place of others.
@@ -49,7 +56,7 @@ impl QueueLimits {
     /// Creates limits that limit nothing: the queue has groups that start jobs in turn.
     #[must_use]
     pub const fn new() -> Self {
-        Self { concurrency: None, group_concurrency: None }
+        Self { concurrency: None, group_concurrency: None, rate: None, group_rate: None }
     }
 
     /// Sets how many jobs of the queue run at a time, in all nodes together: 1 to a million.
@@ -64,9 +71,23 @@ impl QueueLimits {
         Self { group_concurrency: Some(most), ..self }
     }
 
+    /// Sets the rate at which jobs of the queue start, in all nodes together.
+    #[must_use]
+    pub const fn rate(self, rate: Rate) -> Self {
+        Self { rate: Some(rate), ..self }
+    }
+
+    /// Sets the rate at which jobs of each group start, in all nodes together.
+    #[must_use]
+    pub const fn group_rate(self, rate: Rate) -> Self {
+        Self { group_rate: Some(rate), ..self }
+    }
+
     fn check(self) -> Result<(), Error> {
         check("the concurrency of a queue", self.concurrency, MAX_LIMIT)?;
-        check("the concurrency of each group", self.group_concurrency, MAX_LIMIT)
+        check("the concurrency of each group", self.group_concurrency, MAX_LIMIT)?;
+        check_rate("the rate of a queue", self.rate)?;
+        check_rate("the rate of each group", self.group_rate)
     }
 }
 
@@ -74,7 +95,7 @@ impl GroupLimits {
     /// Creates limits of which none is set.
     #[must_use]
     pub const fn new() -> Self {
-        Self { concurrency: None, weight: None }
+        Self { concurrency: None, weight: None, rate: None }
     }
 
     /// Sets how many jobs of the group run at a time: 1 to a million.
@@ -89,13 +110,26 @@ impl GroupLimits {
         Self { weight: Some(weight), ..self }
     }
 
+    /// Sets the rate at which jobs of the group start.
+    #[must_use]
+    pub const fn rate(self, rate: Rate) -> Self {
+        Self { rate: Some(rate), ..self }
+    }
+
+    fn check(self) -> Result<(), Error> {
+        check("the concurrency of a group", self.concurrency, MAX_LIMIT)?;
+        check("the weight of a group", self.weight, MAX_WEIGHT)?;
+        check_rate("the rate of a group", self.rate)
+    }
+
     /// Returns the stored form; empty for no limits.
     fn encode(self) -> String {
         let text = |value: Option<u32>| value.map_or_else(|| "-".into(), |value| value.to_string());
-        match self {
-            Self { concurrency: None, weight: None } => String::new(),
-            Self { concurrency, weight } => format!("{} {}", text(concurrency), text(weight)),
+        if self == Self::new() {
+            return String::new();
         }
+        let rate = self.rate.map(|rate| format!(" rate={}", rate.encode())).unwrap_or_default();
+        format!("{} {}{rate}", text(self.concurrency), text(self.weight))
     }
 }
 
@@ -108,12 +142,16 @@ fn check(what: &str, value: Option<u32>, most: u32) -> Result<(), Error> {
     }
 }
 
+fn check_rate(what: &str, rate: Option<Rate>) -> Result<(), Error> {
+    rate.map_or(Ok(()), |rate| rate.check(what))
+}
+
 impl Broker {
     /// Limits a queue, or changes its limits. Returns false when others stay, which were set before.
     ///
     /// # Errors
-    /// [`Error::is_invalid`] for a limit of 0 or above a million. Returns an error when the server
-    /// does not answer or refuses the command.
+    /// [`Error::is_invalid`] for a limit of 0 or above a million, and for a [`Rate`] that is not
+    /// allowed. Returns an error when the server does not answer or refuses the command.
     pub async fn define_limits(
         &self,
         partition: &Partition,
@@ -127,6 +165,9 @@ impl Broker {
         let mut cmd = scripts::call(&scripts::DEFINE_LIMITS, all);
         for limit in [limits.group_concurrency, limits.concurrency] {
             cmd.arg(limit.map(|limit| limit.to_string()).unwrap_or_default());
+        }
+        for rate in [limits.group_rate, limits.rate] {
+            cmd.arg(rate.map(Rate::encode).unwrap_or_default());
         }
         cmd.arg(u8::from(precedence == Precedence::Stored)).arg(&keys.control);
         let defined = reply::int(self.command(&cmd).await?)? == 1;
@@ -143,9 +184,16 @@ impl Broker {
     pub async fn queue_limits(&self, partition: &Partition) -> Result<Option<QueueLimits>, Error> {
         let mut cmd = redis::cmd("HMGET");
         cmd.arg(&self.keys(partition).limits.state).arg("on").arg("all").arg("each");
-        let [on, all, each] = reply::items::<3>(self.command(&cmd).await?)?;
+        cmd.arg("rate").arg("each_rate");
+        let [on, all, each, rate, each_rate] = reply::items::<5>(self.command(&cmd).await?)?;
         let number = |value| -> Option<u32> { reply::text(value).ok()?.parse().ok() };
-        let limits = QueueLimits { concurrency: number(all), group_concurrency: number(each) };
+        let rate_of = |value| Rate::decode(&reply::text(value).ok()?);
+        let limits = QueueLimits {
+            concurrency: number(all),
+            group_concurrency: number(each),
+            rate: rate_of(rate),
+            group_rate: rate_of(each_rate),
+        };
         Ok((number(on) == Some(1)).then_some(limits))
     }
 
@@ -171,8 +219,7 @@ impl Broker {
 
     async fn close(&self, partition: &Partition, goes_on: bool) -> Result<i64, Error> {
         let keys = self.keys(partition);
-        let LimitKeys { state, groups, jobs, turns, own, wake } = &keys.limits;
-        let all = [state, groups, jobs, turns, own, wake, &keys.meta].map(String::as_str);
+        let all = keys.limits.all().into_iter().chain([keys.meta.as_str()]);
         let mut cmd = scripts::call(&scripts::CLOSE_LIMITS, all);
         cmd.arg(&keys.control).arg(u8::from(goes_on));
         reply::int(self.command(&cmd).await?)
@@ -183,8 +230,8 @@ impl Broker {
     ///
     /// # Errors
     /// [`Error::is_invalid`] for the name of a group that is not allowed, a concurrency of 0 or above
-    /// a million, and a weight of 0 or above 100. Returns an error when the server does not answer
-    /// or refuses the command.
+    /// a million, a weight of 0 or above 100, and a [`Rate`] that is not allowed. Returns an error
+    /// when the server does not answer or refuses the command.
     pub async fn limit_group(
         &self,
         partition: &Partition,
@@ -192,8 +239,7 @@ impl Broker {
         limits: GroupLimits,
     ) -> Result<bool, Error> {
         check_group_name(group)?;
-        check("the concurrency of a group", limits.concurrency, MAX_LIMIT)?;
-        check("the weight of a group", limits.weight, MAX_WEIGHT)?;
+        limits.check()?;
         let keys = self.keys(partition);
         let mut cmd = scripts::call(&scripts::OWN_LIMITS, keys.limits.of_groups());
         cmd.arg(group).arg(limits.encode());
@@ -212,15 +258,25 @@ impl Broker {
             let names = found.into_iter().step_by(2).map(reply::bytes);
             let mut names = names.collect::<Result<Vec<_>, _>>()?;
             names.retain(|name| name != PAD);
-            for page in names.chunks(PAGE) {
-                let mut look = scripts::call(&scripts::LOOK_AT_GROUPS, keys.limits.of_groups());
-                look.arg(page);
-                self.command(&look).await?;
-            }
+            self.look_at(&keys, &names).await?;
             cursor = reply::text(next)?;
             if cursor == "0" {
                 return Ok(());
             }
         }
+    }
+
+    /// Puts groups where they belong by now.
+    pub(super) async fn look_at(
+        &self,
+        keys: &PartitionKeys,
+        groups: &[Vec<u8>],
+    ) -> Result<(), Error> {
+        for page in groups.chunks(PAGE) {
+            let mut look = scripts::call(&scripts::LOOK_AT_GROUPS, keys.limits.of_groups());
+            look.arg(page);
+            self.command(&look).await?;
+        }
+        Ok(())
     }
 }

@@ -1,4 +1,5 @@
-//! Limited queues: how many jobs of a queue, and of each group of jobs, run at a time.
+//! Limited queues: how many jobs of a queue, and of each group of jobs, run at a time, and how many
+//! start in a time.
 //!
 //! The jobs that wait do so in their groups. A claim admits jobs of groups that may start one, in
 //! turn, to the front lane, and claims them in the same step, so that a permit is taken for a caller
@@ -8,5 +9,7 @@ pub(super) mod admit;
 pub(super) mod define;
 pub(super) mod facts;
 pub(super) mod group;
+pub(super) mod on_time;
+pub(super) mod rate;
 pub(super) mod repair;
 pub(super) mod sort;

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::group::GroupRecord;
+use redis::Value;
+
+use super::group::{GroupRecord, GroupState};
 use crate::broker::connection::reply;
 use crate::broker::{Broker, scripts};
 use crate::job::{Error, Lane, Partition};
@@ -55,13 +57,17 @@ impl Broker {
             scan.arg(&keys.limits.groups).arg(&cursor).arg("COUNT").arg(PAGE);
             let [next, found] = reply::items::<2>(self.command(&scan).await?)?;
             let mut found = reply::array(found)?.into_iter();
+            let mut later = vec![];
             while let (Some(name), Some(record)) = (found.next(), found.next()) {
                 let (name, record) = (reply::bytes(name)?, reply::bytes(record)?);
                 let few = suspected.groups.len() < MAX_SUSPECTED;
                 if few && differs(&record, counted(&name), first) {
                     suspected.groups.insert(name, record);
+                } else if is_later(&record) {
+                    later.push(name);
                 }
             }
+            self.look_at(&keys, &self.without_timer(&keys.limits.timers, later).await?).await?;
             cursor = reply::text(next)?;
             if cursor == "0" {
                 return Ok(corrected);
@@ -69,6 +75,22 @@ impl Broker {
         }
         suspected.cursor = Some(cursor);
         Ok(corrected)
+    }
+
+    /// Returns those of the groups that have no timer.
+    async fn without_timer(
+        &self,
+        timers: &str,
+        groups: Vec<Vec<u8>>,
+    ) -> Result<Vec<Vec<u8>>, Error> {
+        if groups.is_empty() {
+            return Ok(groups);
+        }
+        let mut cmd = redis::cmd("ZMSCORE");
+        cmd.arg(timers).arg(&groups);
+        let times = reply::array(self.command(&cmd).await?)?;
+        let with_times = groups.into_iter().zip(times);
+        Ok(with_times.filter(|(_, time)| *time == Value::Nil).map(|(name, _)| name).collect())
     }
 
     /// Returns the least ticket among the next turns; `None` when no group has a turn. Tickets grow
@@ -110,4 +132,9 @@ impl Broker {
 fn differs(record: &[u8], running: u32, first: Option<u64>) -> bool {
     let read = GroupRecord::read(record);
     read.is_some_and(|read| read.running != running || read.is_passed(first))
+}
+
+/// Returns whether the record is that of a group that waits for its time.
+fn is_later(record: &[u8]) -> bool {
+    GroupRecord::read(record).is_some_and(|record| record.state == GroupState::Later)
 }

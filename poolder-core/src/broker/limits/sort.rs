@@ -8,7 +8,7 @@ use redis::Value;
 use crate::broker::connection::config::BLOCK;
 use crate::broker::connection::reply;
 use crate::broker::jobs::claim::Connection;
-use crate::broker::keys::{LimitKeys, PartitionKeys};
+use crate::broker::keys::PartitionKeys;
 use crate::broker::{Broker, scripts};
 use crate::job::{EntryId, Error, Lane, Partition, clamped_millis};
 
@@ -40,10 +40,9 @@ impl Broker {
         up_to: &mut SortedUpTo,
     ) -> Result<Option<u64>, Error> {
         let keys = self.keys(partition);
-        let LimitKeys { state, groups, jobs, turns, own, wake } = &keys.limits;
         let mut all = 0;
         for (lane, last) in INTAKE.into_iter().zip(&mut up_to.0) {
-            let own = [keys.lane(lane), state, groups, jobs, turns, own, wake];
+            let own = [keys.lane(lane)].into_iter().chain(keys.limits.all());
             let mut cmd = scripts::call(&scripts::SORT, own);
             cmd.arg(MAX_SORTED).arg(lane.index());
             let [taken, id] = reply::items::<2>(self.command(&cmd).await?)?;

@@ -18,8 +18,9 @@ pub(super) const HAS_OPTIONS: u8 = 1;
 pub(super) const MAX_OPTIONS: usize = 4096;
 
 /// The options that this version knows: the name of each, and its meaning for an error.
-const KNOWN: [(&str, &str); 14] = [
+const KNOWN: [(&str, &str); 15] = [
     ("g", "the group"),
+    ("n", "the cost"),
     ("v", "the version"),
     ("a", "the number of attempts"),
     ("b", "the backoff"),
@@ -41,6 +42,9 @@ pub(crate) struct Options {
     /// The group of the job. It comes first, so that `sort.lua` finds it at once.
     #[serde(rename = "g", default, skip_serializing_if = "Option::is_none")]
     pub(super) group: Option<Box<str>>,
+    /// The units that the job takes from the rates of its queue and group; `None` for 1.
+    #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
+    pub(super) cost: Option<u32>,
     #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
     pub(super) version: Option<u16>,
     #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
@@ -300,6 +304,7 @@ pub(crate) mod tests {
         let key = Unique::until_done().key("k", b"").unwrap();
         let full = Options {
             group: Some("acme".into()),
+            cost: Some(7),
             version: Some(2),
             attempts: Some(1),
             backoff: Some(StoredBackoff::Fixed(1)),

@@ -193,6 +193,7 @@ pub(super) const SENTENCES: &[Sentence] = &[
             "RPUSH poolder:{q.0}:limits:turns x",
             "RPUSH poolder:{q.0}:limits:wake x",
             "HMGET poolder:{q.0}:limits:own x",
+            "ZADD poolder:{q.0}:limits:timers 1 x",
         ],
         &[
             "HGET poolder:{q.0}:limits:jobs x",

@@ -7,6 +7,7 @@ use poolder_core::Claim;
 use poolder_core::broker::{Settled, Settlement};
 
 use super::super::check::Snapshot;
+use super::rates::Buckets;
 use super::{At, Walk, Wrong, must};
 
 impl Walk<'_> {
@@ -23,7 +24,7 @@ impl Walk<'_> {
         count: usize,
         woken: bool,
     ) -> Result<(), Wrong> {
-        let before = self.admitted().await;
+        let (before, buckets) = (self.admitted().await, self.buckets().await);
         let turns = Snapshot::read(self).await;
         let connection = &mut self.nodes[node].connection;
         let admitted = connection.admit(&settlements, count, woken).await;
@@ -33,9 +34,10 @@ impl Walk<'_> {
         }
         let claimed = exchange.claimed.map_err(|error| error.to_string())?;
         must!(claimed.undecodable.is_empty(), "{claimed:?}");
-        let started = self.note_admitted(&before).await?;
-        // What was settled in the same round trip may give a group its turn.
-        if settlements.is_empty() {
+        let started = self.note_admitted(&before, &buckets).await?;
+        // What was settled in the same round trip may give a group its turn, and a group whose next job
+        // costs more than the queue has left goes on before the others.
+        if settlements.is_empty() && self.limits.rate.is_none() {
             Snapshot::read(self).await.compare_turns(&turns, &started, self)?;
         }
         let brought: BTreeSet<JobId> = claimed.jobs.iter().map(Claim::job_id).collect();
@@ -55,7 +57,11 @@ impl Walk<'_> {
 
     /// Compares what was admitted since `before` with what may be, and notes it. Returns the groups
     /// that have started a job.
-    async fn note_admitted(&mut self, before: &BTreeSet<JobId>) -> Result<BTreeSet<String>, Wrong> {
+    async fn note_admitted(
+        &mut self,
+        before: &BTreeSet<JobId>,
+        buckets: &Buckets,
+    ) -> Result<BTreeSet<String>, Wrong> {
         let mut started: BTreeMap<String, Vec<JobId>> = BTreeMap::new();
         for lane in [Lane::Front, Lane::Suspect] {
             for entry in self.entries(lane).await {
@@ -77,6 +83,8 @@ impl Walk<'_> {
         {
             must!(all <= most as usize, "over the limit of the queue: {all} of {most}");
         }
+        self.check_taken(buckets, &started).await?;
+        self.check_held(started.keys())?;
         let groups = started.keys().cloned().collect();
         for (group, jobs) in started {
             let order = self.order.get_mut(&group).unwrap();
@@ -105,6 +113,9 @@ impl Walk<'_> {
     /// Lets nothing happen but wakes and claims: then nothing may be left that could start while a
     /// node waits.
     pub(super) async fn calm(&mut self) -> Result<(), Wrong> {
+        if self.random.chance(50) {
+            self.pass_time().await?;
+        }
         for _ in 0..60 {
             let waits: Vec<usize> =
                 (0..self.nodes.len()).filter(|node| self.nodes[*node].waits).collect();
@@ -126,8 +137,15 @@ impl Walk<'_> {
         };
         let waits = self.nodes.iter().any(|node| node.waits);
         let snapshot = Snapshot::read(self).await;
+        // The leader knows when the queue may start the next job.
+        let again: Option<u64> = redis::cmd("HGET")
+            .arg(self.key("limits"))
+            .arg("again")
+            .query_async(&mut self.raw)
+            .await
+            .unwrap();
         must!(
-            !waits || full || snapshot.turns.is_empty(),
+            !waits || full || snapshot.turns.is_empty() || again.is_some(),
             "a node waits, {:?} could start, and no token is there",
             snapshot.turns
         );

@@ -9,7 +9,7 @@ use super::{At, Walk, Wrong, must};
 
 impl Walk<'_> {
     /// Takes some of the claims of a node, of one lane.
-    fn take(&mut self, node: usize, most: usize) -> Vec<Claim> {
+    pub(super) fn take(&mut self, node: usize, most: usize) -> Vec<Claim> {
         let lane = self.random.pick(&[Lane::Front, Lane::Front, Lane::Front, Lane::Suspect]);
         let held = std::mem::take(&mut self.nodes[node].held);
         let (mut taken, mut rest) = (vec![], vec![]);
@@ -63,7 +63,7 @@ impl Walk<'_> {
         if self.random.chance(30) { self.calm().await } else { Ok(()) }
     }
 
-    fn former(&mut self, node: usize, claims: &[Claim]) {
+    pub(super) fn former(&mut self, node: usize, claims: &[Claim]) {
         let name = self.nodes[node].name.clone();
         self.former.extend(claims.iter().map(|claim| (name.clone(), claim.clone())));
         let old = self.former.len().saturating_sub(20);

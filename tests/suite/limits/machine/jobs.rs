@@ -20,7 +20,8 @@ impl Walk<'_> {
                 }
                 let entry: String = add.query_async(&mut self.raw).await.unwrap();
                 let id = self.id_of_plain(&stream, &entry).await;
-                self.jobs.insert(id, Job { group, at: At::Intake, first: false, crashes: 0 });
+                self.jobs
+                    .insert(id, Job { group, at: At::Intake, first: false, crashes: 0, cost: 1 });
                 self.plain.insert(format!("{stream} {entry}"), id);
                 continue;
             }
@@ -29,13 +30,15 @@ impl Walk<'_> {
                 Ok(())
             });
             let envelope = build.and_then(|envelope| envelope.in_group(&group)).unwrap();
+            let cost = self.random.pick(&[1, 1, 1, 2, 300]);
+            let envelope = envelope.costing(cost).unwrap();
             if self.random.chance(8) {
                 // It comes back from `due`, and two nodes have died under it.
                 let counters: &[u8] = b"\x96\x00\x02\x00\x00\x03\xc0";
                 let mut add = redis::cmd("XADD");
                 add.arg(self.key("ready:normal")).arg("*").arg("j").arg(envelope.as_bytes());
                 add.arg("c").arg(counters).exec_async(&mut self.raw).await.unwrap();
-                self.jobs.insert(id, Job { group, at: At::Intake, first: false, crashes: 2 });
+                self.jobs.insert(id, Job { group, at: At::Intake, first: false, crashes: 2, cost });
                 continue;
             }
             let mut new = PreparedJob::new(self.partition.clone(), envelope);
@@ -50,7 +53,7 @@ impl Walk<'_> {
                 self.order.entry(group.clone()).or_default().push_back(id);
                 at = At::Waiting;
             }
-            self.jobs.insert(id, Job { group, at, first, crashes: 0 });
+            self.jobs.insert(id, Job { group, at, first, crashes: 0, cost });
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ impl Settlement {
             addressed.retry == RetryPlacement::BlockSlot
                 && matches!(self.transition, Transition::Later { why: Wait::Retry, .. })
         });
-        let changes: Vec<_> = self.effects.iter().map(change_of).collect();
+        let changes: Vec<_> = self.effects.iter().filter_map(change_of).collect();
         match captured.settle(&self.subject.entry, &self.transition, blocks, &changes) {
             true => Settled::Applied,
             false => Settled::Fenced,
@@ -20,9 +20,11 @@ impl Settlement {
     }
 }
 
-fn change_of(effect: &Effect) -> BatchChange<'_> {
-    match effect {
+/// Returns the change of a batch; `None` for a charge, since the queue of a test has no rates.
+fn change_of(effect: &Effect) -> Option<BatchChange<'_>> {
+    Some(match effect {
+        Effect::Charge(_) => return None,
         Effect::KeepEntries(part) => BatchChange::Keep(part),
         Effect::BuryEntries { part, id, failure } => BatchChange::Bury { part, id: *id, failure },
-    }
+    })
 }

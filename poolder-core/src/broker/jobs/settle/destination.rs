@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::hold::Hold;
 use super::op::SettleOp;
 use super::settlement::RetryPlacement;
 use crate::job::Lane;
@@ -22,6 +23,8 @@ pub(super) enum Destination<'a> {
     SlotFront(&'a Counters),
     /// `due`, for this time; then the lane.
     Due(Duration, Lane, &'a Counters),
+    /// The front of its group on a limited queue, where the group, or the queue, is held.
+    Back(Hold<'a>, &'a Counters),
     /// The dead jobs. A revived job goes to the lane.
     Dead(Lane, &'a Counters),
 }
@@ -50,9 +53,22 @@ impl<'a> Destination<'a> {
 
     /// Returns the destination on a limited queue of a job that holds a permit of this group. A job
     /// that waits for its time comes back through a lane from which it is put behind its group, a
-    /// suspect as well.
-    pub(super) fn on_limited_queue(self, group: &'a [u8]) -> Self {
+    /// suspect as well; one of this cost that met a limit goes back at once.
+    pub(super) fn on_limited_queue(
+        self,
+        transition: &Transition,
+        group: &'a [u8],
+        cost: u32,
+    ) -> Self {
+        let why = match transition {
+            Transition::Later { why, .. } => Some(*why),
+            _ => None,
+        };
+        let is_queue = why == Some(Wait::HoldQueue);
         match self {
+            Self::Due(wait, _, counters) if is_queue || why == Some(Wait::HoldGroup) => {
+                Self::Back(Hold { group, cost, wait, is_queue }, counters)
+            }
             Self::Lane(lane @ (Lane::Front | Lane::Suspect), counters) => {
                 Self::Held(lane, counters, group)
             }
@@ -87,6 +103,9 @@ impl<'a> Destination<'a> {
             Self::Held(lane, counters, group) => {
                 SettleOp::ToLaneHeld { head: head(lane, counters), group }
             }
+            Self::Back(hold, counters) => {
+                SettleOp::ToGroup { head: head(counters.home(), counters), hold }
+            }
             Self::SlotFront(counters) => {
                 SettleOp::ToSlotFront { head: head(Lane::Front, counters) }
             }
@@ -108,6 +127,7 @@ pub(super) fn counter(transition: &Transition) -> &'static str {
         Transition::Cancel(_) => "cancelled",
         Transition::Later { why: Wait::Retry, .. } | Transition::RunAgain(_) => "retried",
         Transition::Later { why: Wait::Snooze, .. } => "snoozed",
+        Transition::Later { why: Wait::HoldGroup | Wait::HoldQueue, .. } => "limited",
         Transition::Later { why: Wait::UnknownKind, .. } => "not_for_us",
         Transition::Ready { why: Return::Rescue, .. } => "rescued",
         Transition::Ready { why: Return::Release, .. } => "handed_back",

@@ -16,4 +16,15 @@ pub enum Effect {
         /// The reason.
         failure: Failure,
     },
+    /// Takes so many tokens of the rates of a limited queue and of the group, in place of those that
+    /// the job took when it started.
+    Charge(u32),
+}
+
+/// Returns the tokens that a job takes in place of its cost, if they are named.
+pub(super) fn charged(effects: &[Effect]) -> Option<u32> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Charge(units) => Some(*units),
+        _ => None,
+    })
 }

@@ -6,12 +6,12 @@ use redis::Cmd;
 
 use super::claim_parts::HeldKey;
 use super::destination::{Destination, counter};
-use super::effect::Effect;
+use super::effect::{Effect, charged};
 use super::limits::DeadLimits;
 use super::op::{KeyIndex, SettleOp};
 use super::pack::{Packed, Value};
 use super::settlement::{RetryPlacement, Settlement, Subject};
-use crate::broker::keys::{LimitKeys, PartitionKeys, ScheduleKeys};
+use crate::broker::keys::{PartitionKeys, ScheduleKeys};
 use crate::broker::scripts;
 use crate::job::{Failure, JobId, Lane, RunOutcome, UniqueMode};
 use crate::policy::Counters;
@@ -39,8 +39,8 @@ pub(super) fn settle(
     let mut builder = CallBuilder { keys, named: vec![] };
     let limited = settlements.iter().any(|settlement| settlement.subject.group.is_some());
     if limited {
-        let LimitKeys { state, groups, turns, own, wake, .. } = &keys.limits;
-        builder.named.extend([state, groups, turns, own, wake].map(String::clone));
+        builder.named.extend(keys.limits.of_groups().map(str::to_owned));
+        builder.named.push(keys.limits.jobs.clone());
     }
     let mut rows = Packed::with_capacity(settlements.len() * ROW_BYTES);
     let pack = |settlement: &&Settlement| {
@@ -171,7 +171,7 @@ impl CallBuilder<'_> {
         };
         let group = subject.group.as_deref();
         let destination = match group {
-            Some(group) => destination.on_limited_queue(group),
+            Some(group) => destination.on_limited_queue(transition, group, subject.cost),
             None => destination,
         };
         let holds = matches!(destination, Destination::Held(..));
@@ -194,6 +194,10 @@ impl CallBuilder<'_> {
             self.after_move(settlement, batch, &mut ops, &mut ending);
         }
         if let Some(group) = group {
+            let charge = |units| SettleOp::Charge { group, cost: subject.cost, units };
+            let charged = charged(&settlement.effects);
+            ops.extend(charged.filter(|_| !ends).map(charge));
+            ending.extend(charged.map(charge));
             if !holds && !ends {
                 ops.push(SettleOp::Leave { group });
             }
@@ -293,6 +297,8 @@ impl CallBuilder<'_> {
         let (keys, job) = (self.keys, settlement.job_id());
         for effect in &settlement.effects {
             ops.push(match effect {
+                // It belongs to the group, and goes with the permit.
+                Effect::Charge(_) => continue,
                 Effect::KeepEntries(part) => SettleOp::BatchKeepRest {
                     list: self.index_of(keys.batch_sealed(job)),
                     batcher,

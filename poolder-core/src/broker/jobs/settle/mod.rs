@@ -12,6 +12,7 @@ mod claim_parts;
 mod destination;
 mod effect;
 mod encode;
+mod hold;
 mod limits;
 mod op;
 mod pack;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::hold::Hold;
 use super::pack::Value::{Bytes, Flag, Nil, Number};
 use super::pack::{Packed, Value};
 use crate::job::{RunOutcome, UniqueKey, clamped_millis};
@@ -20,6 +21,10 @@ pub(super) enum SettleOp<'a> {
     ToLane { head: Vec<u8> },
     /// Adds the job to the lane front or suspect, where it keeps the permit of its group.
     ToLaneHeld { head: Vec<u8>, group: &'a [u8] },
+    /// Puts the job before the others of its group, and holds the group or the queue.
+    ToGroup { head: Vec<u8>, hold: Hold<'a> },
+    /// Lets the job have taken so many tokens, in place of its cost.
+    Charge { group: &'a [u8], cost: u32, units: u32 },
     /// Gives the permit of the group back.
     Leave { group: &'a [u8] },
     /// Puts the job back to the front of its addressed slot.
@@ -85,6 +90,16 @@ impl SettleOp<'_> {
             Self::ToLane { head } => add("to_lane", &[Bytes(head)]),
             Self::ToLaneHeld { head, group } => {
                 add("to_lane_held", &[Bytes(head), Bytes(group)]);
+            }
+            Self::ToGroup { head, hold } => {
+                let Hold { group, cost, wait, is_queue } = hold;
+                let wait = Number(clamped_millis(*wait));
+                let cost = Number(i64::from(*cost));
+                add("to_group", &[Bytes(head), Bytes(group), cost, wait, Flag(*is_queue)]);
+            }
+            Self::Charge { group, cost, units } => {
+                let [cost, units] = [cost, units].map(|number| Number(i64::from(*number)));
+                add("charge", &[Bytes(group), cost, units]);
             }
             Self::Leave { group } => add("leave", &[Bytes(group)]),
             Self::ToSlotFront { head } => add("to_slot_front", &[Bytes(head)]),

@@ -11,7 +11,7 @@ use super::pack::{Packed, Value::Bytes};
 use super::settlement::{Depths, Settled, Settlement};
 use crate::broker::connection::failure::{classify, is_raised_by_script};
 use crate::broker::connection::reply;
-use crate::broker::keys::{LimitKeys, PartitionKeys};
+use crate::broker::keys::PartitionKeys;
 use crate::broker::scripts;
 use crate::job::{Error, Lane};
 use crate::stored::ClaimedRange;
@@ -204,8 +204,7 @@ fn complete_limited(
     group: &[usize],
     claims: bool,
 ) -> Cmd {
-    let LimitKeys { state, groups, turns, own, wake, .. } = &keys.limits;
-    let all = [keys.lane(lane), &keys.stats, state, groups, turns, own, wake];
+    let all = [keys.lane(lane), &keys.stats].into_iter().chain(keys.limits.of_groups());
     let mut cmd = scripts::call(&scripts::COMPLETE_LIMITED, all);
     add_entries(&mut cmd, settlements, group);
     let names = group.iter().map(|index| settlements[*index].subject.group.as_deref());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::claim_parts::{BatchOf, HeldKey};
-use super::effect::Effect;
+use super::effect::{Effect, charged};
 use crate::broker::NodeName;
 use crate::broker::jobs::finished_job::FinishedJob;
 use crate::job::{EntryId, Error, Failure, JobId, Lane, MAX_STORED, Partition, Tick};
@@ -99,6 +99,7 @@ pub(super) struct Subject {
     pub(super) unique: Option<Box<HeldKey>>,
     /// The group of which the job holds a permit, on a limited queue.
     pub(super) group: Option<Box<[u8]>>,
+    pub(super) cost: u32,
     /// The range of entries that was claimed together with this one.
     pub(super) range: Option<Arc<ClaimedRange>>,
 }
@@ -141,6 +142,7 @@ impl Settlement {
         let body = claim.plain.as_ref().map(|_| claim.envelope.as_bytes().to_vec());
         let tick = claim.envelope.tick().cloned().map(Box::new);
         let unique = HeldKey::of(&claim);
+        let cost = claim.envelope.cost();
         let Claim { lane, entry, plain, group, range, .. } = claim;
         let (unread, raw) = (None, false);
         let subject = Subject {
@@ -155,6 +157,7 @@ impl Settlement {
             tick,
             unique,
             group,
+            cost,
             range,
         };
         Self {
@@ -200,6 +203,7 @@ impl Settlement {
             tick: None,
             unique: None,
             group: found.group,
+            cost: 1,
             range: None,
         };
         Self {
@@ -284,6 +288,7 @@ impl Settlement {
             (self.leaves_list.is_some(), "list of the batch"),
             (self.subject.tick.is_some(), "schedule"),
             (self.subject.unique.is_some(), "unique key"),
+            (charged(&self.effects).is_some(), "charge"),
         ];
         all.into_iter().filter(|(has, _)| *has).map(|(_, name)| name).collect()
     }

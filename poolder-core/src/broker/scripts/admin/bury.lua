@@ -10,7 +10,7 @@
 --      7 hash: key to the unique job that holds it (`unique`)
 --      8 sorted set: job id by due time in ms (`due`)
 --      9.. completion record of each job
---      the last six, for "group" and "admitted": those of `limits/waiting.lua`, which stands in front
+--      the last seven, for "group" and "admitted": those of `limits/waiting.lua`, which stands in front
 -- ARGV 1 "lane", "admitted" for the lane front or suspect, "group" or "due"  2 control channel
 --      3.. for each job, at most 50 jobs: id under which it is stored, entry id (for a lane) or
 --        number and group (for "group"), dead record up to the head, head and envelope (but for

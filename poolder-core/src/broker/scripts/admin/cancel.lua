@@ -14,7 +14,7 @@
 --      11 hash: key to the unique job that holds it (`unique`)
 --      12-13 only for an id that is not generated: receipt of an idempotent enqueue, and hash of
 --        schedule names to queued jobs
---      the last six, for "group" and "admitted": those of `limits/waiting.lua`, which stands in front
+--      the last seven, for "group" and "admitted": those of `limits/waiting.lua`, which stands in front
 -- ARGV 1 job id
 --      2 place where the job was seen: "lane", "admitted" for the lane front or suspect, "group",
 --        "due" or "" for none

@@ -9,7 +9,7 @@
 --      7 hash: key to the unique job that holds it (`unique`)
 --      8 sorted set: job id by due time in ms (`due`)
 --      9.. completion record of each job, and receipt of its idempotent enqueue
---      the last six, for "group" and "admitted": those of `limits/waiting.lua`, which stands in front
+--      the last seven, for "group" and "admitted": those of `limits/waiting.lua`, which stands in front
 -- ARGV 1 "lane", "admitted" for the lane front or suspect, "group", "due" or "dead"
 --      2 completion record to store  3 control channel
 --      4.. for each job, at most 500 jobs: id under which it is stored, entry id (for a lane) or

@@ -8,7 +8,7 @@
 --      4 hash of the partition's counters (`stats`)
 --      5 hash of the slot's lease (`lease`)
 --      6 hash: key to the unique job that holds it (`unique`)
---      the last six, for "group" and "admitted": those of `limits/waiting.lua`, which stands in front
+--      the last seven, for "group" and "admitted": those of `limits/waiting.lua`, which stands in front
 -- ARGV 1 id of the job; for "due" that under which it waits
 --      2 place where the job was seen: "lane", "admitted" for the lane front or suspect, "group" or
 --        "due"

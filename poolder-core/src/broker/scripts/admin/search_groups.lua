@@ -12,7 +12,8 @@ repeat
   for i = 1, #items, 2 do
     local value, at = items[i + 1], 1
     seen, bytes = seen + 1, bytes + #value
-    if string.byte(value, 1) == 32 and #value > 3 then
+    local form = string.byte(value, 1)
+    if (form == 32 or form == 34) and #value > 3 then
       at = 4 + struct.unpack('>I2', value, 2) -- bounded: one number
     end
     if #items[i] >= 5 and string.sub(value, at + 2, at + 17) == job then

@@ -35,9 +35,9 @@ redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
 
 -- The settlement that is being applied: the ids of its entry and of its job, and the envelope.
 local entry, job, body
--- Entries added to a lane, the lane, and the ids under which the job was added to `due` and to the
--- dead: an error takes them back.
-local added, added_to, waits, died
+-- Entries added to a lane, the lane, the ids under which the job was added to `due` and to the dead,
+-- and the field under which it was added to its group, with the hash: an error takes them back.
+local added, added_to, waits, died, grouped, grouped_in
 -- The record of the key of a unique job that was freed, the key, its hash, and the job behind that
 -- has taken it: an error takes it back.
 local freed, freed_key, freed_from, freed_next

@@ -61,6 +61,7 @@ local function take_back()
     redis.pcall('ZREM', KEYS[4], died)
     if hooks then redis.pcall('ZREM', hooks, died .. '\0') end
   end
+  if grouped then redis.pcall('HDEL', grouped_in, grouped) end
   if freed then redis.pcall('HSET', freed_from, freed_key, freed) end
   if freed_next then redis.pcall('ZADD', KEYS[2], behind, freed_next) end
 end
@@ -71,7 +72,7 @@ for n = 6, #ARGV do
   local stored, counters = held(plain)
   if stored then
     body = envelope or stored
-    added, waits, died, freed, freed_next = nil, nil, nil, nil, nil
+    added, waits, died, grouped, freed, freed_next = nil, nil, nil, nil, nil, nil
     local cancelled = has_cancellations and is_cancelled(counters)
     if cancelled and count_if_cancelled then
       for _ = 1, count do at = unpack_values(row, 6, at) end

@@ -8,6 +8,7 @@
 --      5 hash: group to its own limits (`limits:own`)
 --      6 list of tokens for claimers that wait (`limits:wake`)
 --      7-8 streams of the lanes front and suspect
+--      9 sorted set: group by the time in ms at which it may go on (`limits:timers`)
 -- ARGV 1 consumer
 --      2 most jobs to claim, at most 250
 --      3 most bytes of the entries in the reply, which has one entry in any case
@@ -19,8 +20,18 @@
 -- Groups whose entry is void are passed over. An error in the middle takes the round back.
 redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
 local most_bytes, most_looks = math.min(1048576, tonumber(ARGV[3])), 500
-local f = redis.call('HMGET', KEYS[1], 'each', 'all', 'own', 'seq', 'idle', 'on')
+local k = {limits = 1, groups = 2, turns = 4, own = 5, wake = 6, timers = 9}
+pass_timers(k)
+local f = redis.call('HMGET', KEYS[1], 'each', 'all', 'own', 'seq', 'idle', 'on', 'each_rate', 'rate',
+  'full_at', 'held', 'again')
 local each, seq, idle = tonumber(f[1]) or 0, tonumber(f[4]) or 0, f[5]
+local each_rate, queue_rate = rate_of(f[7]), rate_of(f[8])
+local queue_full_at, queue_held =
+  times_of(tonumber(f[9]) or 0, tonumber(f[10]) or 0, queue_rate)
+-- A time that a clock has written which went back is stored as it counts, so that it passes.
+if queue_full_at > 0 and queue_full_at < tonumber(f[9]) then
+  redis.call('HSET', KEYS[1], 'full_at', string.format('%.0f', queue_full_at))
+end
 
 -- Returns the number of entries of a lane, and how many of them no consumer holds.
 local function depth_of(lane)
@@ -42,6 +53,10 @@ if f[2] then
   local room = tonumber(f[2]) - front - suspects
   if room < wanted then wanted, full = room, true end
 end
+-- The units of the queue's bucket; nil without a rate of the queue.
+local tokens = queue_rate and units_in(queue_rate, queue_full_at)
+if tokens and tokens < wanted then wanted, full = tokens, true end
+if queue_held > 0 then wanted, full = math.min(wanted, 0), true end
 
 -- Returns how often a node has died under a job, going by its counters.
 local function crashes_of(counters)
@@ -52,6 +67,9 @@ end
 -- The changes of a round: entries that it has added, and the groups as they were.
 local added_suspects, popped, names, records, returned, before_round
 local admitted, bytes, read, looks, suspected, filled = 0, 0, 0, 0, false, false
+-- The units that the jobs have taken from the bucket of the queue, and those for which the next job
+-- waits.
+local units, lacks, full_before = 0, nil, 0
 
 -- The entries that were added to the front lane, and all of them as the reply has them.
 local fresh, listed, end_of_list = {}, {}, 0
@@ -64,12 +82,20 @@ local function list_unread(id, size, job)
 end
 
 -- A waiting job is its envelope, which begins with 1; or 32, the length of its counters, the counters
--- and the envelope; or 33 and the text of an entry that is no job.
+-- and the envelope; or 33 and the text of an entry that is no job; or 34, the length of what follows up
+-- to the envelope, its cost in 4 bytes, the counters if there are any, and the envelope.
+local function cost_of(value)
+  if string.byte(value, 1) ~= 34 or #value < 7 then return 1 end
+  return math.max(1, (number_in('>I4', value, 4)))
+end
+
 local function admit(value, group)
   local form = string.byte(value, 1)
-  if form == 32 then
-    local length = number_in('>I2', value, 2)
+  local length = (form == 32 or form == 34) and number_in('>I2', value, 2)
+  if form == 34 and length <= 4 then form, value = 1, string.sub(value, 4 + length) end
+  if form == 32 or form == 34 then
     local counters, body = string.sub(value, 4, 3 + length), string.sub(value, 4 + length)
+    if form == 34 then counters = string.sub(counters, 5) end
     if crashes_of(counters) >= 2 then
       suspected, unheld = true, unheld + 1
       added_suspects[#added_suspects + 1] =
@@ -109,6 +135,7 @@ local function take_back()
   for i = #popped, 1, -1 do
     if not returned[popped[i]] then redis.pcall('LPUSH', KEYS[4], popped[i]) end
   end
+  if tokens then redis.pcall('HSET', KEYS[1], 'full_at', string.format('%.0f', full_before)) end
 end
 
 -- Reads the jobs of the round a few at a time, as many as are expected to fit into 1 MiB.
@@ -132,7 +159,7 @@ end
 -- Admits jobs of the groups whose turn is next. Returns false when no group has a turn.
 local function round()
   added_suspects, popped, names, records, returned = {}, {}, {}, {}, {}
-  before_round = #fresh
+  before_round, full_before = #fresh, queue_full_at
   popped = redis.call('LPOP', KEYS[4], math.min(wanted, 128)) or {}
   local count = #popped
   if count == 0 then return false end
@@ -140,38 +167,44 @@ local function round()
   records = redis.call('HMGET', KEYS[2], unpack(names)) -- bounded: 128
   local owns = f[3] and redis.call('HMGET', KEYS[5], unpack(names)) or {} -- bounded: 128
   -- Where more is wanted than all these groups start in a turn, several turns are one.
-  local limits, weights, starts = {}, {}, 0
+  local limits, weights, rates, starts = {}, {}, {}, 0
   for i = 1, count do
-    limits[i], weights[i] = limits_of(owns[i], each)
+    limits[i], weights[i], rates[i] = limits_of(owns[i], each, each_rate)
     starts = starts + weights[i]
   end
   local turns = starts < wanted and math.floor(wanted / starts) or 1
   -- How many jobs each may start: known before the jobs are.
   local groups, fields, budget = {}, {}, wanted
   for i = 1, count do
-    local head, tail, waiting, running, ticket, state, credit = read_group(records[i])
+    local head, tail, waiting, running, ticket, state, credit, full_at, held = read_group(records[i])
     if state == TURN and string.sub(popped[i], 1, 6) == turn_of(ticket, '') then
       local turn = turns * weights[i]
       -- The rest of a turn for which a claim was too small.
       if credit > 0 and turns == 1 then turn = math.min(credit, turn) end
       local take = math.min(turn, budget, tail - head)
       if limits[i] > 0 then take = math.min(take, limits[i] - running) end
+      full_at, held = times_of(full_at, held, rates[i])
+      if rates[i] then take = math.min(take, units_in(rates[i], full_at)) end
+      if held > 0 then take = 0 end
       take = math.max(0, take)
-      groups[i] = {head, tail, waiting, running, take, #fields, turn, budget > 0}
+      groups[i] =
+        {head, tail, waiting, running, take, #fields, turn, budget > 0, full_at, held}
       budget = budget - take
       for number = head, head + take - 1 do fields[#fields + 1] = field_of(number, names[i]) end
     end
   end
   looks = looks + count + #fields
   local job_at = reader(fields)
-  local used, sets, gone, ring, ahead, back = {}, {}, {}, {}, {}, {}
+  local used, sets, gone, ring, ahead, back, later = {}, {}, {}, {}, {}, {}, {}
+  local units_before = units
   for i = 1, count do
     local g, name = groups[i], names[i]
-    if g and (not g[8] or filled) then
+    if g and (not g[8] or filled or lacks) then
       back[#back + 1] = popped[i]
     elseif g then
-      local head, tail, waiting, running, take, from, turn = unpack(g) -- bounded: 8 values
-      local before = admitted
+      local head, tail, waiting, running, take, from, turn, _, full_at, held =
+        unpack(g) -- bounded: 10 values
+      local before, rate, group_lacks = admitted, rates[i], nil
       for n = 1, take do
         local value = job_at(from + n)
         if value and admitted > 0 and bytes + #value > most_bytes then
@@ -180,6 +213,20 @@ local function round()
         end
         -- Without a value the job was removed.
         if value then
+          -- A cost above a full bucket counts as that.
+          local cost = (rate or tokens) and cost_of(value) or 1
+          local group_cost = rate and math.min(cost, rate.burst) or 0
+          if rate and group_cost > units_in(rate, full_at) then
+            group_lacks = group_cost
+            break
+          end
+          local queue_cost = tokens and math.min(cost, queue_rate.burst) or 0
+          if tokens and units + queue_cost > tokens then
+            lacks = queue_cost
+            break
+          end
+          if rate then full_at = math.max(full_at, micros()) + group_cost * rate.step end
+          units = units + queue_cost
           admit(value, name)
           read, bytes = read + 1, bytes + #value
           used[#used + 1] = fields[from + n]
@@ -189,24 +236,29 @@ local function round()
         head = head + 1
       end
       if waiting == 0 or head >= tail then waiting, head = 0, tail end
-      local state, ticket, credit = state_of(waiting, running, limits[i]), 0, 0
+      local state, at = state_of(waiting, running, limits[i], rate, full_at, held, group_lacks)
+      local ticket, credit = 0, 0
+      if state == EMPTY and running == 0 then at = kept_until(full_at, held) end
+      if at then later[#later + 1], later[#later + 2] = at, name end
       if state == TURN then
         seq = seq + 1
         ticket = seq
         credit = turns == 1 and math.max(0, turn - (admitted - before)) or 0
         -- A turn that was cut short goes on before all others.
-        if credit > 0 then ahead[#ahead + 1] = turn_of(ticket, name)
+        if credit > 0 or lacks then ahead[#ahead + 1] = turn_of(ticket, name)
         else ring[#ring + 1] = turn_of(ticket, name) end
       end
-      if state == EMPTY and running == 0 then
+      if state == EMPTY and running == 0 and not at then
         gone[#gone + 1] = name
       else
         sets[#sets + 1] = name
-        sets[#sets + 1] = pack_group(head, tail, waiting, running, ticket, state, credit)
+        sets[#sets + 1] =
+          pack_group(head, tail, waiting, running, ticket, state, credit, full_at, held)
       end
     end
   end
   redis.call('HSET', KEYS[1], 'seq', seq)
+  add_timers(k, later)
   if sets[1] then redis.call('HSET', KEYS[2], unpack(sets)) end -- bounded: 256
   if gone[1] then redis.call('HDEL', KEYS[2], unpack(gone)) end -- bounded: 128
   if ring[1] then redis.call('RPUSH', KEYS[4], unpack(ring)) end -- bounded: 128
@@ -215,6 +267,10 @@ local function round()
     returned[back[i]] = true
   end
   for i = #ahead, 1, -1 do redis.call('LPUSH', KEYS[4], ahead[i]) end
+  if units > units_before then
+    queue_full_at = math.max(queue_full_at, micros()) + (units - units_before) * queue_rate.step
+    redis.call('HSET', KEYS[1], 'full_at', string.format('%.0f', queue_full_at))
+  end
   if used[1] then redis.call('HDEL', KEYS[3], unpack(used)) end -- bounded: 250
   return true
 end
@@ -222,9 +278,10 @@ end
 local more = false
 while wanted > 0 do
   if looks >= most_looks or filled then
-    more = true
+    more = not lacks
     break
   end
+  if lacks then break end
   local done, found = pcall(round)
   if not done then
     take_back()
@@ -234,6 +291,16 @@ while wanted > 0 do
 end
 
 -- The jobs are admitted, so nothing of what follows may fail: claimers wait 5 s at most.
+-- When the queue may start the next job, in ms, if it may not now. The leader wakes a claimer then.
+local again = queue_held
+if tokens and queue_full_at > 0 and units_in(queue_rate, queue_full_at) < (lacks or 1) then
+  again = math.max(again, math.ceil(time_of_units(queue_rate, queue_full_at, lacks or 1) / 1000))
+end
+if again > 0 and tonumber(f[11]) ~= again then
+  redis.pcall('HSET', KEYS[1], 'again', string.format('%.0f', again))
+  tell_leader(k)
+end
+
 local function push_token()
   if redis.pcall('LLEN', KEYS[6]) == 0 then redis.pcall('RPUSH', KEYS[6], '1') end
 end

@@ -9,20 +9,24 @@
 --      5 list of the turns (`limits:turns`)
 --      6 hash: group to its own limits (`limits:own`)
 --      7 list of tokens for claimers that wait (`limits:wake`)
--- ARGV for each job, at most 250: its group, its envelope
+--      8 sorted set: group by the time in ms at which it may go on (`limits:timers`)
+-- ARGV for each job, at most 250: its group, and the job as it waits: its envelope, or one with a cost
 -- Returns for each job its number in its group, or the id of its entry in the lane
 -- The jobs are written first: a full server refuses them, and nothing was changed.
-local k = {limits = 2, groups = 3, turns = 5, own = 6, wake = 7}
+local k = {limits = 2, groups = 3, turns = 5, own = 6, wake = 7, timers = 8}
 
 local function add_to_lane()
   local entries = {}
   for i = 2, #ARGV, 2 do
-    entries[#entries + 1] = redis.call('XADD', KEYS[1], '*', 'j', ARGV[i])
+    local job = ARGV[i]
+    -- The envelope has its cost as well.
+    if string.byte(job, 1) == 34 then job = string.sub(job, 8) end
+    entries[#entries + 1] = redis.call('XADD', KEYS[1], '*', 'j', job)
   end
   return entries
 end
 
-local f = redis.pcall('HMGET', KEYS[2], 'on', 'each', 'own', 'seq')
+local f = redis.pcall('HMGET', KEYS[2], 'on', 'each', 'own', 'seq', 'each_rate')
 if f.err or f[1] ~= '1' or redis.pcall('XLEN', KEYS[1]) ~= 0 then return add_to_lane() end
 local order, counts = {}, {}
 for i = 1, #ARGV, 2 do
@@ -35,24 +39,29 @@ local records = redis.pcall('HMGET', KEYS[3], unpack(order)) -- bounded: 250 gro
 local owns = f[3] and redis.pcall('HMGET', KEYS[6], unpack(order)) -- bounded: 250 groups
 if records.err or owns and owns.err then return add_to_lane() end
 
-local each, seq = tonumber(f[2]) or 0, tonumber(f[4]) or 0
-local sets, ring, at = {}, {}, 0
+local each, seq, each_rate = tonumber(f[2]) or 0, tonumber(f[4]) or 0, rate_of(f[5])
+local sets, ring, later, at = {}, {}, {}, 0
 for i, name in ipairs(order) do
-  local head, tail, waiting, running, ticket, state, credit = read_group(records[i])
+  local head, tail, waiting, running, ticket, state, credit, full_at, held = read_group(records[i])
   local count = counts[name]
   -- The number of the next job of the group, from here on.
   counts[name] = tail
   waiting = waiting + count
   if state == EMPTY then
-    state = state_of(waiting, running, (limits_of(owns and owns[i], each)))
+    local limit, weight, rate = limits_of(owns and owns[i], each, each_rate)
+    local time
+    full_at, held = times_of(full_at, held, rate)
+    state, time = state_of(waiting, running, limit, rate, full_at, held)
     if state == TURN then
       seq = seq + 1
       ticket = seq
       ring[#ring + 1] = turn_of(ticket, name)
+    elseif state == LATER then
+      later[#later + 1], later[#later + 2] = time, name
     end
   end
   sets[at + 1], sets[at + 2] = name,
-    pack_group(head, tail + count, waiting, running, ticket, state, credit)
+    pack_group(head, tail + count, waiting, running, ticket, state, credit, full_at, held)
   at = at + 2
 end
 local jobs, numbers = {}, {}
@@ -71,9 +80,10 @@ end
 local done, failure = pcall(function()
   if ring[1] then
     redis.call('HSET', KEYS[2], 'seq', seq)
-    -- A turn goes before the record, without which it is void.
+    -- A turn and a timer go before the record, without which they are void.
     redis.call('RPUSH', KEYS[5], unpack(ring)) -- bounded: 250 groups
   end
+  add_timers(k, later)
   redis.call('HSET', KEYS[3], unpack(sets)) -- bounded: 500 values
 end)
 if not done then

@@ -5,10 +5,11 @@
 --      3 list of the turns (`limits:turns`)
 --      4 hash: group to its own limits (`limits:own`)
 --      5 list of tokens for claimers that wait (`limits:wake`)
+--      6 sorted set: group by the time in ms at which it may go on (`limits:timers`)
 -- ARGV 1 group  2 its record before the jobs were counted  3 number of jobs that run
 -- Returns 1 if it was set, 0 if the group has changed
 redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
-local k = {limits = 1, groups = 2, turns = 3, own = 4, wake = 5}
+local k = {limits = 1, groups = 2, turns = 3, own = 4, wake = 5, timers = 6}
 if redis.call('HGET', KEYS[2], ARGV[1]) ~= ARGV[2] then return 0 end
 redis.call('LLEN', KEYS[3])
 local function set(r)

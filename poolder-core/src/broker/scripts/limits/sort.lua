@@ -7,6 +7,7 @@
 --      5 list of the turns (`limits:turns`)
 --      6 hash: group to its own limits (`limits:own`)
 --      7 list of tokens for claimers that wait (`limits:wake`)
+--      8 sorted set: group by the time in ms at which it may go on (`limits:timers`)
 -- ARGV 1 most jobs, at most 250  2 index of the lane
 -- Returns {number of jobs that were taken, id of the entry behind which none was taken ("" for the
 --   first one)}; the number is -1 when the queue has no limits, or these end
@@ -14,7 +15,7 @@
 -- jobs, and these before they leave the lane. A number without a job is passed over by claim.lua, so
 -- an error in the middle is mended by the next call.
 redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
-local k = {limits = 2, groups = 3, turns = 5, own = 6, wake = 7}
+local k = {limits = 2, groups = 3, turns = 5, own = 6, wake = 7, timers = 8}
 local lane, most_bytes = KEYS[1], 1048576
 
 -- Returns the position behind a MessagePack value; nil for a form that options do not have.
@@ -45,30 +46,37 @@ local function skip(text, at, deep)
   return from
 end
 
--- Returns the group of a job: the option `g` of its envelope.
-local function group_in(envelope)
-  if string.byte(envelope, 1) ~= 1 then return '' end
+-- Returns the group and the cost of a job: the options `g` and `n` of its envelope.
+local function options_in(envelope)
+  local group, cost = '', 1
+  if string.byte(envelope, 1) ~= 1 then return group, cost end
   local flags, kind = string.byte(envelope, 2), string.byte(envelope, 19)
   local at = kind and 20 + kind
-  if not at or flags % 2 == 0 or #envelope < at + 2 then return '' end
+  if not at or flags % 2 == 0 or #envelope < at + 2 then return group, cost end
   local length = number_in('>I2', envelope, at)
   local map = string.sub(envelope, at + 2, at + 1 + length)
   local entries = string.byte(map, 1) or 0
-  if entries < 0x80 or entries > 0x8f then return '' end
+  if entries < 0x80 or entries > 0x8f then return group, cost end
   at = 2
   for _ = 1, entries - 0x80 do
     local behind = skip(map, at, 0)
     local after = behind and skip(map, behind, 0)
-    if not after then return '' end
-    if string.sub(map, at, behind - 1) == '\161g' then
+    if not after then return group, cost end
+    local option = string.sub(map, at, behind - 1)
+    if option == '\161g' then
       local form = string.byte(map, behind)
       local from = form >= 0xa0 and form < 0xc0 and behind + 1 or form == 0xd9 and behind + 2
-      local group = from and string.sub(map, from, after - 1) or ''
-      return #group <= 128 and group ~= '\0' and group or ''
+      local name = from and string.sub(map, from, after - 1) or ''
+      if #name <= 128 and name ~= '\0' then group = name end
+    elseif option == '\161n' then
+      local form = string.byte(map, behind)
+      local size = ({[0xcc] = 1, [0xcd] = 2, [0xce] = 4})[form]
+      local number = size and number_in('>I' .. size, map, behind + 1) or form < 0x80 and form
+      cost = math.max(1, number or 1)
     end
     at = after
   end
-  return ''
+  return group, cost
 end
 
 -- Returns the group that a plain entry names; "" for one that is no text of at most 128 bytes.
@@ -106,25 +114,31 @@ local function read_entry(id, list)
   local named = {}
   for i = 1, math.min(#list, 100), 2 do named[list[i]] = list[i + 1] end
   local envelope, counters = first == 'j' and named.j or nil, named.c
-  local group = envelope and group_in(envelope) or ''
+  local group, cost = '', 1
+  if envelope then group, cost = options_in(envelope) end
   if not envelope and not named.j then
     group = group_named(named.group)
     envelope = envelope_of(id, named.kind, named.payload, group)
   end
-  if not envelope or #(counters or '') > 65535 then
+  if not envelope or #(counters or '') > 65000 then
     return '', '\33' .. table.concat(list, '\0'), false
   end
   -- A job without counters comes from the lane normal, unless they say something else.
   if not counters and ARGV[2] ~= '3' then
     counters = '\150\0\0\0\0' .. string.char(ARGV[2]) .. '\192'
   end
-  if not counters then return group, envelope, false end
-  local failed = (string.byte(counters, 2) or 0) ~= 0
-  local value = '\32' .. struct.pack('>I2', #counters) .. counters .. envelope
+  local failed = counters and (string.byte(counters, 2) or 0) ~= 0 or false
+  local value = envelope
+  if cost > 1 then
+    counters = counters or ''
+    value = '\34' .. pack_in('>I2I4', #counters + 4, cost) .. counters .. envelope
+  elseif counters then
+    value = '\32' .. pack_in('>I2', #counters) .. counters .. envelope
+  end
   return group, value, failed or ARGV[2] == '2'
 end
 
-local f = redis.call('HMGET', KEYS[2], 'each', 'own', 'seq', 'on')
+local f = redis.call('HMGET', KEYS[2], 'each', 'own', 'seq', 'on', 'each_rate')
 if f[4] ~= '1' then return {-1, ''} end
 -- The entries behind those that were delivered to a consumer.
 local delivered = ''
@@ -159,16 +173,16 @@ for i, entry in ipairs(entries) do
   local list = before and group.before or group.behind
   list[#list + 1] = value
 end
-local each, seq = tonumber(f[1]) or 0, tonumber(f[3]) or 0
+local each, seq, each_rate = tonumber(f[1]) or 0, tonumber(f[3]) or 0, rate_of(f[5])
 local records = redis.call('HMGET', KEYS[3], unpack(order)) -- bounded: 250 groups
 local owns = f[2] and redis.call('HMGET', KEYS[6], unpack(order)) or {} -- bounded: 250 groups
-local sets, ring, fields = {}, {}, {}
+local sets, ring, later, fields = {}, {}, {}, {}
 local oldest = redis.call('XRANGE', lane, '-', '+', 'COUNT', 1)[1]
 -- A value of a wrong type ends the call before anything is changed.
 redis.call('LLEN', KEYS[5])
 redis.call('HLEN', KEYS[4])
 for i, name in ipairs(order) do
-  local head, tail, waiting, running, ticket, state, credit = read_group(records[i])
+  local head, tail, waiting, running, ticket, state, credit, full_at, held = read_group(records[i])
   local group = groups[name]
   head = head - #group.before
   for n, value in ipairs(group.before) do
@@ -182,19 +196,26 @@ for i, name in ipairs(order) do
   tail = tail + #group.behind
   waiting = waiting + #group.before + #group.behind
   if state == EMPTY then
-    state = state_of(waiting, running, (limits_of(owns[i], each)))
+    local limit, weight, rate = limits_of(owns[i], each, each_rate)
+    local time
+    full_at, held = times_of(full_at, held, rate)
+    state, time = state_of(waiting, running, limit, rate, full_at, held)
     if state == TURN then
       seq = seq + 1
       ticket = seq
       ring[#ring + 1] = turn_of(ticket, name)
+    elseif state == LATER then
+      later[#later + 1], later[#later + 2] = time, name
     end
   end
   sets[#sets + 1] = name
-  sets[#sets + 1] = pack_group(head, tail, waiting, running, ticket, state, credit)
+  sets[#sets + 1] =
+    pack_group(head, tail, waiting, running, ticket, state, credit, full_at, held)
 end
 if ring[1] then redis.call('HSET', KEYS[2], 'seq', seq) end
--- A turn goes before the record, without which it is void.
+-- A turn and a timer go before the record, without which they are void.
 if ring[1] then redis.call('RPUSH', KEYS[5], unpack(ring)) end -- bounded: 250 groups
+add_timers(k, later)
 redis.call('HSET', KEYS[3], unpack(sets)) -- bounded: 500 values
 local stored = redis.pcall('HSET', KEYS[4], unpack(jobs)) -- bounded: 500 values
 local removed = stored

@@ -1,13 +1,14 @@
 -- waiting.lua: a part of the scripts that change jobs which wait, the second one, behind groups.lua:
 --   finds a job that waits in a group of a limited queue, and takes it out; and gives the permit back
 --   that a job holds in the lane front or suspect, where it waits to run again.
--- KEYS the last six, for a job in a group or in one of these lanes: hash of the limits of the queue (`limits`), hash: group to
---   its record (`limits:groups`), hash: number and group to the waiting job (`limits:jobs`), list of
---   the turns (`limits:turns`), hash: group to its own limits (`limits:own`), list of tokens
---   (`limits:wake`)
+-- KEYS the last seven, for a job in a group or in one of these lanes: hash of the limits of the queue
+--   (`limits`), hash: group to its record (`limits:groups`), hash: number and group to the waiting job
+--   (`limits:jobs`), list of the turns (`limits:turns`), hash: group to its own limits
+--   (`limits:own`), list of tokens (`limits:wake`), sorted set: group by the time in ms at which it
+--   may go on (`limits:timers`)
 -- Returns nothing: it defines functions
-local in_group = {limits = #KEYS - 5, groups = #KEYS - 4, jobs = #KEYS - 3, turns = #KEYS - 2,
-  own = #KEYS - 1, wake = #KEYS}
+local in_group = {limits = #KEYS - 6, groups = #KEYS - 5, jobs = #KEYS - 4, turns = #KEYS - 3,
+  own = #KEYS - 2, wake = #KEYS - 1, timers = #KEYS}
 
 -- Returns true when a job waits under this field. An entry that is no job has no id of its own.
 local function waits_in_group(field, job)
@@ -15,7 +16,7 @@ local function waits_in_group(field, job)
   if not value then return false end
   local form, from = string.byte(value, 1), 1
   if form == 33 then return true end
-  if form == 32 and #value > 3 then from = 4 + struct.unpack('>I2', value, 2) end -- bounded: one number
+  if (form == 32 or form == 34) and #value > 3 then from = 4 + struct.unpack('>I2', value, 2) end -- bounded: one number
   return string.sub(value, from + 2, from + 17) == job
 end
 

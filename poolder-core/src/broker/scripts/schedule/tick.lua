@@ -50,7 +50,8 @@ local function under_way(name, group)
     if entries_left <= 0 or bytes_left <= 0 then return true end
     local value = redis.call('HGET', KEYS[15], field_of(number, group)) or ''
     local at = 1
-    if string.byte(value, 1) == 32 and #value > 3 then
+    local form = string.byte(value, 1)
+    if (form == 32 or form == 34) and #value > 3 then
       at = 4 + number_in('>I2', value, 2)
     end
     if string.sub(value, at + 2, at + 17) == job then return true end
