@@ -105,8 +105,8 @@ pub use poolder_client::{NewSchedule, PutSchedule, Schedules, SetStatus};
 pub use poolder_core::broker::{
     Ahead, BatchOptions, BatchState, BatcherSums, BatcherTotals, Cancellation, Config, DeployMark,
     Durability, Ended, GroupLimits, KeyView, Latency, NodeInfo, NodeKind, NodeOrder, NodeView,
-    OpenBatch, PoolView, Popped, PreparedJob, QueueLimits, Receipt, RetryPlacement, SavedView, Rate,
-    SealedBatch, ServerView, Sighting, SlotView, Stored, When,
+    OpenBatch, PoolView, Popped, PreparedJob, QueueLimits, Rate, Receipt, RetryPlacement,
+    SavedView, SealedBatch, ServerView, Sighting, SlotView, Stored, When,
 };
 #[cfg(feature = "schedules")]
 pub use poolder_core::broker::{Declaration, Declared, ScheduleInfo};

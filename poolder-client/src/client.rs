@@ -19,6 +19,7 @@ use crate::state::enqueue_middleware::{EnqueueChain, EnqueueMiddleware};
 use crate::state::pool_cache::PoolCache;
 use crate::state::round_trip_metrics;
 use crate::state::send_span;
+use crate::state::server_clock::ServerClock;
 use crate::state::waiters::Waiters;
 
 /// Largest number of queues, and of batchers, that a client remembers. Beyond it any one is
@@ -48,6 +49,7 @@ struct ClientState {
     batchers: Arc<Mutex<HashMap<BatcherHome, Arc<BatcherState>>>>,
     pools: Arc<PoolCache>,
     counts: Arc<EnqueueCounts>,
+    clock: Arc<ServerClock>,
     middleware: EnqueueChain,
     auditor: Auditor,
 }
@@ -107,7 +109,7 @@ impl Client {
     fn of(broker: Broker) -> Self {
         let waiters = Arc::new(Waiters::new(broker.clone()));
         let (registered, batchers, pools) = (Arc::default(), Arc::default(), Arc::default());
-        let (counts, middleware) = (Arc::default(), EnqueueChain::default());
+        let (counts, clock, middleware) = (Arc::default(), Arc::default(), EnqueueChain::default());
         let auditor = Auditor::new(broker.clone(), None);
         let state = ClientState {
             broker,
@@ -116,6 +118,7 @@ impl Client {
             batchers,
             pools,
             counts,
+            clock,
             middleware,
             auditor,
         };
@@ -248,6 +251,10 @@ impl Client {
         self.broker().read_together(with).await
     }
 
+    pub(crate) fn clock(&self) -> &ServerClock {
+        &self.shared.clock
+    }
+
     pub(crate) fn waiters(&self) -> &Arc<Waiters> {
         &self.shared.waiters
     }
@@ -258,6 +265,7 @@ impl Client {
 
     /// Stores a job, and registers that its queue is in use.
     pub(crate) async fn store(&self, new: &mut PreparedJob) -> Result<Receipt, Error> {
+        self.publish(new).await?;
         let span = send_span::send(new);
         let registration = self.begin_registration(&[&new.partition]);
         let stored = if span.is_disabled() {

@@ -43,6 +43,9 @@ pub(crate) fn forms() -> Vec<(&'static str, Vec<u8>)> {
         ("envelope.keep_last", keep_last_envelope().as_bytes().to_vec()),
         ("envelope.group", group_envelope().as_bytes().to_vec()),
         ("envelope.cost", cost_envelope().as_bytes().to_vec()),
+        ("envelope.expires_at", expires_at_envelope().as_bytes().to_vec()),
+        ("envelope.expires_in", expires_in_envelope().as_bytes().to_vec()),
+        ("counters.begun", begun_counters().encode()),
         ("handles", handles().into_bytes()),
         ("history.counts", history_counts().encode()),
         ("journal.record", serde_json::to_vec(&journal_record()).unwrap()),
@@ -220,6 +223,21 @@ fn keep_last_envelope() -> Envelope {
     plain_envelope().made_unique(&Unique::keep_last().across_kinds()).unwrap()
 }
 
+/// A job with a policy that does not start after a moment.
+fn expires_at_envelope() -> Envelope {
+    full_envelope().expiring_at(Timestamp::from_millis(1_700_000_600_123)).unwrap()
+}
+
+/// The job of a schedule with a policy, which starts within ten minutes of its publishing.
+fn expires_in_envelope() -> Envelope {
+    full_envelope().expiring_in(Duration::from_secs(600)).unwrap()
+}
+
+/// Returns the counters of a job of a name that expires, of which an attempt has begun.
+fn begun_counters() -> Counters {
+    counters_of_a_name().begun()
+}
+
 /// Returns an envelope to which a later version added options that may be ignored and one that must
 /// be understood.
 fn later_envelope() -> Envelope {
@@ -285,17 +303,22 @@ fn golden_files_are_read_as_what_they_were() {
         ("envelope.trace", trace_envelope()),
         ("envelope.unique", unique_envelope()),
         ("envelope.keep_last", keep_last_envelope()),
+        ("envelope.expires_at", expires_at_envelope()),
+        ("envelope.expires_in", expires_in_envelope()),
     ] {
         let read = Envelope::parse(frozen(name)).unwrap();
         assert_eq!(read, was, "{name}");
         assert_eq!((read.policy(), read.headers()), (was.policy(), was.headers()), "{name}");
         assert_eq!(read.trace_parent(), was.trace_parent(), "{name}");
         assert_eq!(read.unique(), was.unique(), "{name}");
+        assert_eq!((read.expires_at(), read.expires_in()), (was.expires_at(), was.expires_in()));
     }
     let mute: Mute = serde_json::from_slice(&frozen("error.mute")).unwrap();
     assert_eq!(mute, error_mute());
     let fresh = Counters::decode(&frozen("counters.fresh")).unwrap();
     assert_eq!((fresh.home(), fresh.lane(), fresh.is_suspect()), (Lane::Low, Lane::Low, false));
+    let begun = Counters::decode(&frozen("counters.begun")).unwrap();
+    assert_eq!((begun.has_begun(), &begun), (true, &begun_counters()));
     let full = Counters::decode(&frozen("counters.full")).unwrap();
     assert_eq!((&full, full.home()), (&full_counters(), Lane::High));
     assert_eq!(full.first_failed(), Some(Timestamp::from_millis(1_700_000_000_123)));

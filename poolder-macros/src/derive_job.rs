@@ -7,6 +7,7 @@ use syn::{
 };
 
 use crate::attributes::{Attributes, Known, integer};
+use crate::duration::{self, Millis};
 use crate::errors::Errors;
 use crate::flow::Flow;
 use crate::policy::Policy;
@@ -26,23 +27,38 @@ const ON_TYPE: Known<'static> = Known {
         "crashes",
         "group",
         "cost",
+        "expires",
         "crate",
     ],
     lists: &[("unique", unique::EXAMPLE)],
-    elsewhere: &[(
-        "policy",
-        "write the settings of the policy by themselves: `attempts = 5, backoff = \"1s\"`",
-    )],
+    elsewhere: &[
+        (
+            "policy",
+            "write the settings of the policy by themselves: `attempts = 5, backoff = \"1s\"`",
+        ),
+        ("expires_in", "write `expires = \"10m\"`"),
+    ],
 };
 
 /// The attributes of a variant.
 const ON_VARIANT: Known<'static> = Known {
-    names: &["kind", "attempts", "backoff", "timeout", "retry_for", "crashes", "group", "cost"],
+    names: &[
+        "kind",
+        "attempts",
+        "backoff",
+        "timeout",
+        "retry_for",
+        "crashes",
+        "group",
+        "cost",
+        "expires",
+    ],
     lists: &[("unique", unique::EXAMPLE)],
     elsewhere: &[
         ("queue", "`queue` belongs on the enum: its variants share one queue"),
         ("version", "`version` belongs on the enum: its variants share one version"),
         ("crate", "`crate` belongs on the enum"),
+        ("expires_in", "write `expires = \"10m\"`"),
     ],
 };
 
@@ -64,6 +80,8 @@ pub(crate) struct Kind {
     pub(crate) name: String,
     /// The policy of its jobs.
     pub(crate) policy: Policy,
+    /// The time within which its jobs start; the inner `None` stands for `"none"`.
+    pub(crate) expires: Option<Option<Millis>>,
     /// The rule by which its jobs are unique.
     pub(crate) unique: Option<Unique>,
     /// The fields that say the group and the cost of its jobs.
@@ -91,6 +109,7 @@ fn read(input: &DeriveInput, errors: &mut Errors) -> JobType {
     let version =
         attributes.get("version").and_then(|version| errors.catch(integer(version, 1, u16::MAX)));
     let policy = Policy::read(&attributes, errors);
+    let expires = read_expires(&attributes, errors);
     let kind = kind_of(&attributes, &input.ident, names::snake_case(&input.ident), errors);
 
     let kinds = match &input.data {
@@ -102,6 +121,7 @@ fn read(input: &DeriveInput, errors: &mut Errors) -> JobType {
                 .map(|name| Kind {
                     name,
                     policy: policy.clone(),
+                    expires,
                     unique: unique.clone(),
                     flow: flow.clone(),
                     variant: None,
@@ -112,7 +132,7 @@ fn read(input: &DeriveInput, errors: &mut Errors) -> JobType {
             serde_attributes::check(input, data, errors);
             let unique = Unique::read(&attributes, None, errors);
             Flow::read(&attributes, None, errors);
-            read_variants(input, data, (kind.as_deref(), &policy, unique), errors)
+            read_variants(input, data, (kind.as_deref(), &policy, expires, unique), errors)
         }
         Data::Union(_) => {
             let message = "a union cannot be serialized: a job is a struct or an enum";
@@ -123,12 +143,17 @@ fn read(input: &DeriveInput, errors: &mut Errors) -> JobType {
     JobType { krate: krate.unwrap_or_else(|| parse_quote!(::poolder)), queue, version, kinds }
 }
 
-/// Reads the kinds of an enum. A variant without a policy or a rule of its own has those of the
-/// enum.
+/// Reads the kinds of an enum. A variant without a policy, a rule or a time of its own has those of
+/// the enum.
 fn read_variants(
     input: &DeriveInput,
     data: &DataEnum,
-    (prefix, base, unique): (Option<&str>, &Policy, Option<Unique>),
+    (prefix, base, expires, unique): (
+        Option<&str>,
+        &Policy,
+        Option<Option<Millis>>,
+        Option<Unique>,
+    ),
     errors: &mut Errors,
 ) -> Vec<Kind> {
     if data.variants.is_empty() {
@@ -140,6 +165,7 @@ fn read_variants(
         refuse_on_fields(fields, errors);
         let attributes = Attributes::of(attrs, "job", &ON_VARIANT, errors);
         let policy = Policy::read(&attributes, errors).or(base);
+        let expires = read_expires(&attributes, errors).or(expires);
         let own = Unique::read(&attributes, Some(fields), errors);
         let flow = Flow::read(&attributes, Some(fields), errors);
         // An illegal prefix was reported already. A variant with its own kind is still checked.
@@ -156,9 +182,16 @@ fn read_variants(
             continue;
         }
         let unique = own.or_else(|| unique.clone());
-        kinds.push(Kind { name, policy, unique, flow, variant: Some(ident.clone()) });
+        kinds.push(Kind { name, policy, expires, unique, flow, variant: Some(ident.clone()) });
     }
     kinds
+}
+
+/// Reads the time within which jobs start.
+fn read_expires(attributes: &Attributes, errors: &mut Errors) -> Option<Option<Millis>> {
+    let attribute = attributes.get("expires")?;
+    let zero = "0 would let no job start";
+    errors.catch(duration::read_limit("expires", &attribute.value, zero))
 }
 
 /// Returns the kind from the attribute, or the default kind.

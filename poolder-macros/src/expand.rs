@@ -5,6 +5,7 @@ use quote::{quote, quote_spanned};
 use syn::{DeriveInput, GenericParam, parse_quote};
 
 use crate::derive_job::{JobType, Kind};
+use crate::duration::Millis;
 use crate::flow;
 
 /// Returns the implementation of `Job`.
@@ -33,6 +34,7 @@ pub(crate) fn job(input: &DeriveInput, job: &JobType) -> TokenStream {
     let queue = job.queue.as_ref().map(|queue| quote!(const QUEUE: &'static str = #queue;));
     let version = job.version.map(|version| quote!(const VERSION: u16 = #version;));
     let policy = policy(&job.kinds, &private);
+    let expires = expires(&job.kinds);
     let unique = unique(&job.kinds, &private);
     let group = group(&job.kinds);
     let cost = cost(&job.kinds, &private);
@@ -48,6 +50,7 @@ pub(crate) fn job(input: &DeriveInput, job: &JobType) -> TokenStream {
             #queue
             #version
             #policy
+            #expires
             #unique
             #group
             #cost
@@ -81,6 +84,34 @@ fn policy(kinds: &[Kind], private: &TokenStream) -> Option<TokenStream> {
     };
     Some(quote! {
         fn policy(&self) -> ::core::option::Option<#private::Policy> {
+            #body
+        }
+    })
+}
+
+/// Returns the method `expires_in`, or `None` when no kind expires.
+fn expires(kinds: &[Kind]) -> Option<TokenStream> {
+    let time = |kind: &Kind| match kind.expires.flatten().map(Millis::tokens) {
+        Some(time) => quote!(::core::option::Option::Some(#time)),
+        None => quote!(::core::option::Option::None),
+    };
+    let [first, rest @ ..] = kinds else { return None };
+    let all_alike = rest.iter().all(|kind| kind.expires.flatten() == first.expires.flatten());
+    let body = match all_alike {
+        true => {
+            first.expires.flatten()?;
+            time(first)
+        }
+        false => {
+            let arms = kinds.iter().map(|kind| {
+                let (variant, time) = (&kind.variant, time(kind));
+                quote!(Self::#variant { .. } => #time,)
+            });
+            quote!(match self { #(#arms)* })
+        }
+    };
+    Some(quote! {
+        fn expires_in(&self) -> ::core::option::Option<::core::time::Duration> {
             #body
         }
     })

@@ -79,6 +79,7 @@ mod unique;
 /// | `timeout` | the longest time for one attempt, or `"none"` for no limit | `"30m"` |
 /// | `retry_for` | no attempt starts later than this after the first failure, or `"none"` | `"none"` |
 /// | `crashes` | the number of crashes of its node at which the job is buried: 2 or more | 3 |
+/// | `expires` | the time within which a job starts, from when it is ready, or `"none"` | `"none"` |
 /// | `unique(…)` | one job of a key at a time, see below | every enqueue stores a job |
 /// | `group` | the field that is the group of the job, of a type that can be printed | no group |
 /// | `cost` | the field that is its cost, a whole number; 0 counts as 1 | 1 |
@@ -131,7 +132,7 @@ mod unique;
 /// for a single field, an array for several fields, and an object for named fields.
 ///
 /// A variant may have its own `kind` (the whole name, without the prefix), `attempts`, `backoff`,
-/// `timeout`, `retry_for` and `crashes`. For all others, the values of the enum hold.
+/// `timeout`, `retry_for`, `crashes` and `expires`. For all others, the values of the enum hold.
 ///
 /// ```
 /// # extern crate poolder_core as poolder;

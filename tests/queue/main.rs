@@ -4,6 +4,7 @@ mod assertions;
 mod batches;
 mod calls;
 mod drains;
+mod expiry;
 mod jobs;
 mod performs;
 mod schedules;

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{AuditFilter, BatchOptions, Error, Handle, Result, SavedView, Limited, QueueLimits, Rate};
+use poolder::{
+    AuditFilter, BatchOptions, Error, Handle, Limited, QueueLimits, Rate, Result, SavedView,
+};
 use poolder_devserver::Server;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;

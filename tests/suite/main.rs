@@ -20,6 +20,7 @@ mod dead_hooks;
 mod doctor;
 mod durability;
 mod enqueue;
+mod expiry;
 mod explain;
 mod fates;
 mod finished;

@@ -50,6 +50,9 @@ pub(crate) struct New {
     /// Keep how the job ends for this long, so that `poolder job wait` sees each way to end.
     #[arg(long, value_name = "TIME", value_parser = poolder_cron::span)]
     keep_completion: Option<Duration>,
+    /// Cancel the job if no slot has started it within this time from when it is ready: 10m, 2h.
+    #[arg(long, value_name = "TIME", value_parser = poolder_cron::span)]
+    expires: Option<Duration>,
     /// A header; may be given several times.
     #[arg(long = "header", value_name = "NAME=VALUE", value_parser = header)]
     headers: Vec<(String, String)>,
@@ -83,6 +86,9 @@ impl New {
             })?;
         if let Some(kept) = self.keep_completion {
             envelope = envelope.keeping_completion(kept)?;
+        }
+        if let Some(time) = self.expires {
+            envelope = envelope.expiring_in(time)?;
         }
         if !self.headers.is_empty() {
             let headers = self

@@ -174,6 +174,9 @@ pub(crate) fn facts(view: &JobView, progress: Option<(u64, u64)>) -> Vec<(String
     if let Some(group) = view.group() {
         facts.push(("group", group.into()));
     }
+    if let Some(at) = view.expires_at() {
+        facts.push(("expires at", moment(at).into()));
+    }
     if view.cancelling {
         facts.push(("cancelling", Cell::new("it is asked to stop").tone(Tone::Warning)));
     }

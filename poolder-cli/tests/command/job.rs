@@ -12,8 +12,18 @@ use crate::program::{Failing, Number, Program, eventually, start};
 async fn a_job_is_enqueued_looked_at_and_waited_for() {
     let program = Program::new("cli-job");
     let client = program.client();
-    let enqueued =
-        program.json(&["job", "enqueue", "number", "7", "--queue", "q", "--header", "tenant=acme"]);
+    let enqueued = program.json(&[
+        "job",
+        "enqueue",
+        "number",
+        "7",
+        "--queue",
+        "q",
+        "--header",
+        "tenant=acme",
+        "--expires",
+        "1h",
+    ]);
     let id = enqueued["job"].as_str().unwrap();
     let handle = enqueued["handle"].as_str().unwrap();
     for name in [id, handle, &format!("q/{id}")] {
@@ -24,6 +34,7 @@ async fn a_job_is_enqueued_looked_at_and_waited_for() {
             "attempt      1 of 25",
             "tenant       acme",
             "payload      7",
+            "expires at ",
         ] {
             assert!(shown.contains(line), "{line}: {shown}");
         }

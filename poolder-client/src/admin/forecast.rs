@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 use crate::admin::words::{as_millis, span};
 
 /// The counters of jobs that left the lanes.
-const LEFT: [&str; 5] = ["completed", "buried", "cancelled", "retried", "snoozed"];
+const LEFT: [&str; 6] = ["completed", "buried", "cancelled", "expired", "retried", "snoozed"];
 /// Two looks that are closer than this say nothing.
 const SHORTEST: Duration = Duration::from_millis(100);
 /// A forecast of more than this is no forecast.

@@ -25,8 +25,17 @@ const MAX_TRIES: usize = 10;
 /// The options that a job for one slot of an addressed pool can have. Its place is the end of the
 /// slot's backlog, and a resize may move it, so it has neither a lane nor an id of its own, and it
 /// cannot be unique: `unique(None)` alone is allowed.
-const SLOT_OPTIONS: &[&str] =
-    &["after or at", "policy", "durability", "keep_completion", "header", "trace_parent", "unique"];
+const SLOT_OPTIONS: &[&str] = &[
+    "after or at",
+    "policy",
+    "durability",
+    "keep_completion",
+    "header",
+    "trace_parent",
+    "unique",
+    "expires_in",
+    "expires_at",
+];
 /// The options that the copies of a broadcast can have.
 const BROADCAST_OPTIONS: &[&str] = &["policy", "header", "trace_parent", "unique"];
 
@@ -87,7 +96,7 @@ struct Sending {
 impl<J: Job> Cast<J> {
     option_methods! {
         lane after at id policy idempotent durability keep_completion header headers
-        trace_parent unique options
+        trace_parent unique expires_in expires_at options
     }
 
     boxed_options!();
@@ -131,6 +140,9 @@ impl Sending {
         let known = client.pools().get(self.queue());
         let view = known.view(client.broker()).await?;
         self.check_options(view.mode)?;
+        if view.mode != Mode::Broadcast {
+            client.publish(&mut self.new).await?;
+        }
         // The key stays the same while the pool's size changes.
         let key = self.dispatch_key(&known, &view);
         if let To::Slot(index) = self.to

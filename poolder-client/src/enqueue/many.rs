@@ -23,6 +23,8 @@ const SHARED_OPTIONS: &[&str] = &[
     "unique",
     "group",
     "cost",
+    "expires_in",
+    "expires_at",
 ];
 
 /// Many jobs about to be enqueued. Awaiting it enqueues them; before that nothing happens.
@@ -71,7 +73,12 @@ impl Client {
     ) -> Vec<Result<Receipt, Error>> {
         let mut good = Vec::with_capacity(prepared.len());
         let mut places = Vec::with_capacity(prepared.len());
-        for one in prepared {
+        for mut one in prepared {
+            if let Ok(new) = &mut one
+                && let Err(error) = self.publish(new).await
+            {
+                one = Err(error);
+            }
             places.push(one.map(|new| good.push(new)));
         }
         let mut queues: Vec<&Partition> = vec![];
@@ -97,8 +104,8 @@ impl Client {
 
 impl<J: Job, I: Iterator<Item = J>> EnqueueMany<I> {
     option_methods! {
-        lane after at policy durability keep_completion header headers trace_parent unique group cost
-        options
+    lane after at policy durability keep_completion header headers trace_parent unique group cost
+        expires_in expires_at options
     }
 
     boxed_options!();

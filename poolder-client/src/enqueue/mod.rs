@@ -4,11 +4,13 @@
 mod builder;
 mod call;
 mod cast;
+pub(crate) mod choices;
 mod encode;
 mod many;
 pub(crate) mod name_hint;
 pub(crate) mod options;
 mod pool;
+mod publish;
 
 pub use builder::Enqueue;
 pub use call::Call;

@@ -5,17 +5,16 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use poolder_core::broker::{Durability, PreparedJob, When};
-use poolder_core::{
-    Error, Headers, Job, JobId, Lane, Partition, Policy, QueueName, TraceParent, Unique,
-};
+use poolder_core::{Error, Headers, Job, JobId, Lane, Partition, Policy, QueueName, TraceParent};
 
 use crate::client::Client;
+use crate::enqueue::choices::{ExpiryChoice, UniqueChoice};
 use crate::enqueue::encode::{check_lane, encode};
 use crate::enqueue::name_hint;
 use crate::state::enqueue_middleware::Outgoing;
 
-/// The options of a job that is sent: its time, lane, id, policy, durability, headers, trace and
-/// uniqueness, and the retention of its completion record. The methods of the same names on [`Enqueue`](crate::Enqueue), [`Call`](crate::Call),
+/// The options of a job that is sent: its time, lane, id, policy, durability, headers, trace,
+/// uniqueness and expiry, and the retention of its completion record. The methods of the same names on [`Enqueue`](crate::Enqueue), [`Call`](crate::Call),
 /// [`Cast`](crate::Cast) and the other builders set one option; their `options` method takes all
 /// at once, for options that are made in one place and used in many.
 ///
@@ -49,29 +48,7 @@ pub struct EnqueueOptions {
     pub(crate) unique: UniqueChoice,
     pub(crate) group: Option<String>,
     pub(crate) cost: Option<u32>,
-}
-
-/// The rule by which a job is unique.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) enum UniqueChoice {
-    /// That of its type, or none.
-    #[default]
-    OfType,
-    /// None, also if its type has one.
-    Not,
-    /// This one.
-    Rule(Unique),
-}
-
-impl UniqueChoice {
-    /// Returns the rule for a job whose type has this one.
-    pub(crate) fn rule(&self, of_type: impl FnOnce() -> Option<Unique>) -> Option<Unique> {
-        match self {
-            Self::OfType => of_type(),
-            Self::Not => None,
-            Self::Rule(rule) => Some(rule.clone()),
-        }
-    }
+    pub(crate) expiry: ExpiryChoice,
 }
 
 /// The options of a builder on which none was set.
@@ -190,7 +167,7 @@ macro_rules! option_methods {
         /// `None` stores the job in any case. `docs/unique.md` describes the rules. Costs a script,
         /// and another one when the job has ended.
         pub fn unique(mut self, rule: impl Into<Option<poolder_core::Unique>>) -> Self {
-            use crate::enqueue::options::UniqueChoice;
+            use crate::enqueue::choices::UniqueChoice;
             self.options_mut().unique = rule.into().map_or(UniqueChoice::Not, UniqueChoice::Rule);
             self
         }
@@ -211,6 +188,28 @@ macro_rules! option_methods {
         /// start at once counts as that. A queue without rates ignores it.
         pub fn cost(mut self, units: u32) -> Self {
             self.options_mut().cost = Some(units);
+            self
+        }
+    };
+    (@ expires_in) => {
+        /// Sets the time within which the job starts, in place of that of its type: at least 1 ms,
+        /// counted from the time at which it is ready, so that a delay comes on top. A job that no
+        /// slot has started by then is cancelled, with a reason that begins with `expired`. Retries
+        /// are not bound by it. `None` stands for a job that does not expire.
+        pub fn expires_in(mut self, time: impl Into<Option<std::time::Duration>>) -> Self {
+            use crate::enqueue::choices::ExpiryChoice;
+            self.options_mut().expiry =
+                time.into().map_or(ExpiryChoice::Never, ExpiryChoice::In);
+            self
+        }
+    };
+    (@ expires_at) => {
+        /// Sets the moment from which on the job does not start, by the server's clock, as
+        /// `expires_in` sets a time. A job whose moment has passed is stored, and cancelled by the
+        /// node that claims it.
+        pub fn expires_at(mut self, at: impl Into<poolder_core::Timestamp>) -> Self {
+            use crate::enqueue::choices::ExpiryChoice;
+            self.options_mut().expiry = ExpiryChoice::At(at.into());
             self
         }
     };
@@ -238,7 +237,7 @@ pub(crate) use {boxed_options, option_methods};
 impl EnqueueOptions {
     option_methods! {
         lane after at id policy idempotent durability keep_completion header headers trace_parent
-        unique group cost
+    unique group cost expires_in expires_at
     }
 
     /// Creates options that are all at their defaults.
@@ -256,6 +255,7 @@ impl EnqueueOptions {
             unique: UniqueChoice::OfType,
             group: None,
             cost: None,
+            expiry: ExpiryChoice::OfType,
         }
     }
 
@@ -269,9 +269,9 @@ impl EnqueueOptions {
     }
 
     /// Returns the name of each option, and whether it differs from its default.
-    fn set(&self) -> [(&'static str, bool); 12] {
+    fn set(&self) -> [(&'static str, bool); 14] {
         let Self { lane, when, id, policy, idempotent, durability, completion_kept, .. } = self;
-        let Self { headers, trace_parent, unique, group, cost, .. } = self;
+        let Self { headers, trace_parent, unique, group, cost, expiry, .. } = self;
         [
             ("lane", *lane != Lane::Normal),
             ("after or at", *when != When::Now),
@@ -285,6 +285,8 @@ impl EnqueueOptions {
             ("unique", *unique != UniqueChoice::OfType),
             ("group", group.is_some()),
             ("cost", cost.is_some()),
+            ("expires_in", matches!(expiry, ExpiryChoice::In(_) | ExpiryChoice::Never)),
+            ("expires_at", matches!(expiry, ExpiryChoice::At(_))),
         ]
     }
 
@@ -337,6 +339,7 @@ impl EnqueueOptions {
         if let Some(cost) = self.cost.or_else(|| job.cost()) {
             envelope = envelope.costing(cost)?;
         }
+        envelope = self.expiry.give(envelope, || job.expires_in())?;
         if let Some(parent) = self.trace_parent {
             envelope = envelope.with_trace_parent(parent)?;
         }

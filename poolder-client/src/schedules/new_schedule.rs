@@ -17,6 +17,16 @@ use crate::enqueue::options::{EnqueueOptions, SetOptions, boxed_options, option_
 /// The options that the jobs of a schedule can have: each tick decides their time and their id.
 const JOB_OPTIONS: &[&str] =
     &["lane", "policy", "keep_completion", "header", "trace_parent", "unique", "group", "cost"];
+const JOB_OPTIONS: &[&str] = &[
+    "lane",
+    "policy",
+    "keep_completion",
+    "header",
+    "trace_parent",
+    "unique",
+    "group",
+    "expires_in",
+];
 
 /// A schedule about to be added. Awaiting it adds the schedule; before that nothing happens.
 #[derive(Debug)]
@@ -32,6 +42,8 @@ pub struct NewSchedule {
     options: SetOptions,
     /// The rule by which jobs of the type are unique.
     unique: Option<Unique>,
+    /// The time within which jobs of the type start.
+    expires_in: Option<Duration>,
 }
 
 impl Client {
@@ -63,7 +75,7 @@ impl Client {
         timing: impl TryInto<Timing, Error: Into<Error>>,
         job: J,
     ) -> NewSchedule {
-        let unique = job.unique();
+        let (unique, expires_in) = (job.unique(), job.expires_in());
         let schedule = timing.try_into().map_err(Into::into).and_then(|timing| {
             let queue = QueueName::new(J::QUEUE)?;
             let mut made = encode(&job, JobId::generate(), &queue, job.policy().as_ref())?;
@@ -76,12 +88,15 @@ impl Client {
             Ok(Schedule::new(timing, made))
         });
         let (client, queue) = (self.clone(), QueueName::new(J::QUEUE));
-        NewSchedule { client, name: name.into(), queue, schedule, options: None, unique }
+        let (name, options) = (name.into(), None);
+        NewSchedule { client, name, queue, schedule, options, unique, expires_in }
     }
 }
 
 impl NewSchedule {
-    option_methods! { lane policy keep_completion header headers trace_parent unique group cost options }
+    option_methods! {
+        lane policy keep_completion header headers trace_parent unique group cost expires_in options
+    }
 
     boxed_options!();
 
@@ -141,7 +156,7 @@ impl NewSchedule {
     /// # Errors
     /// [`Error::is_invalid`] for an illegal name or an invalid setting.
     pub fn prepare(self) -> Result<Declaration, Error> {
-        let Self { name, queue, schedule, options, unique, .. } = self;
+        let Self { name, queue, schedule, options, unique, expires_in, .. } = self;
         let (queue, mut schedule) = (queue?, schedule?);
         check_schedule_name(&name)?;
         let options = EnqueueOptions::of(&options);
@@ -166,6 +181,7 @@ impl NewSchedule {
         if let Some(cost) = options.cost {
             schedule.job = schedule.job.costing(cost)?;
         }
+        schedule.job = options.expiry.give(schedule.job, || expires_in)?;
         if let Some(rule) = options.unique.rule(|| unique) {
             schedule.job = schedule.job.made_unique(&rule)?;
         }

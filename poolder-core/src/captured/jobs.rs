@@ -6,7 +6,7 @@ use super::state::{
     BatchChange, Captured, CapturedJob, JobNumber, JobPlace, NewJob, State, StoredJob,
 };
 use crate::job::{EntryId, Error, Lane, OnDuplicate, Partition, QueueName};
-use crate::policy::decide::{CANCELLED_ON_REQUEST, Transition, Wait};
+use crate::policy::decide::{CANCELLED_ON_REQUEST, EXPIRED, Transition, Wait};
 use crate::policy::{Counters, Facts};
 use crate::stored::{BEHIND, Claim, Completion, Envelope};
 
@@ -313,6 +313,7 @@ impl State {
             Transition::Complete => Completion::Done,
             Transition::CompleteWith(result) => Completion::DoneWith(result.clone()),
             Transition::Cancel(reason) => Completion::Cancelled(reason.clone()),
+            Transition::Expire => Completion::Cancelled(EXPIRED.into()),
             Transition::Bury { counters } => {
                 (job.counters, job.lane) = (counters.clone(), lane_of(counters));
                 let failure = counters.reason();

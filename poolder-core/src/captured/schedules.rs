@@ -135,7 +135,7 @@ impl State {
         (schedule.state.last, schedule.next) = (plan.last, plan.next);
         schedule.drop_ticks(plan.missed);
         for at in plan.run {
-            if let Ok(job) = record.job_of_tick(&partition.queue, name, at) {
+            if let Ok(job) = record.job_of_tick(&partition.queue, name, at, now) {
                 self.publish(key, &record, (at, job));
             }
         }

@@ -7,8 +7,9 @@ use serde::de::{Error as _, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer as _};
 
 use super::{
-    counters_of_a_name, counters_with_attempts, full_counters, headers_envelope, later_counters,
-    later_envelope, trace_envelope,
+    begun_counters, counters_of_a_name, counters_with_attempts, expires_at_envelope,
+    expires_in_envelope, full_counters, headers_envelope, later_counters, later_envelope,
+    trace_envelope,
 };
 use crate::job::{Failure, Lane};
 
@@ -57,9 +58,13 @@ struct OldOptions {
 
 #[test]
 fn an_old_node_reads_the_counters_that_it_knows() {
-    for counters in
-        [full_counters(), counters_with_attempts(), counters_of_a_name(), later_counters()]
-    {
+    for counters in [
+        full_counters(),
+        counters_with_attempts(),
+        counters_of_a_name(),
+        later_counters(),
+        begun_counters(),
+    ] {
         let bytes = counters.encode();
         let mut reader = rmp_serde::Deserializer::new(bytes.as_slice());
         reader.set_max_depth(8);
@@ -78,7 +83,13 @@ fn an_old_node_reads_the_counters_that_it_knows() {
 
 #[test]
 fn an_old_node_reads_the_options_that_it_knows() {
-    let known = [(later_envelope(), 0), (headers_envelope(), 30_000), (trace_envelope(), 30_000)];
+    let known = [
+        (later_envelope(), 0),
+        (headers_envelope(), 30_000),
+        (trace_envelope(), 30_000),
+        (expires_at_envelope(), 30_000),
+        (expires_in_envelope(), 30_000),
+    ];
     for (envelope, timeout) in known {
         let bytes = envelope.as_bytes();
         let at = 19 + usize::from(bytes[18]) + 2;

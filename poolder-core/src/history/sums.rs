@@ -22,7 +22,7 @@ pub enum AttemptEnd {
     Crashed,
     /// The handler put the job off.
     Snoozed,
-    /// The job was cancelled, by its handler or by an operator.
+    /// The job was cancelled, by its handler or by an operator, or did not start in time.
     Cancelled,
     /// The node released the job before its end, or before its start.
     HandedBack,
@@ -50,7 +50,9 @@ impl AttemptEnd {
     pub fn of(ending: &Ending) -> Self {
         match ending {
             Ending::Outcome(Outcome::Snooze(_) | Outcome::Limited(_)) => Self::Snoozed,
-            Ending::Outcome(Outcome::Cancel(_)) | Ending::Cancelled => Self::Cancelled,
+            Ending::Outcome(Outcome::Cancel(_)) | Ending::Cancelled | Ending::Expired => {
+                Self::Cancelled
+            }
             Ending::Outcome(_) => Self::Done,
             Ending::Failed(failure, _) => match failure.cause {
                 Cause::Error => Self::Failed,
@@ -227,6 +229,7 @@ mod tests {
             (Ending::Outcome(Outcome::Snooze(Duration::ZERO)), "snoozed"),
             (Ending::Outcome(Outcome::Cancel(String::new())), "cancelled"),
             (Ending::Cancelled, "cancelled"),
+            (Ending::Expired, "cancelled"),
             (Ending::Released, "handed_back"),
             (Ending::UnknownKind, "not_for_us"),
         ];

@@ -1,5 +1,7 @@
 //! The trait of typed jobs: values with a kind and a policy, which code enqueues and runs.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -68,6 +70,12 @@ pub trait Job: Serialize + DeserializeOwned + Send + 'static {
         None
     }
 
+    /// Returns the time within which this value starts, counted from the time at which it is ready.
+    /// Default `None`: it does not expire.
+    fn expires_in(&self) -> Option<Duration> {
+        None
+    }
+
     /// Appends the payload to `out`. Default: MessagePack with field names, so that fields may be
     /// added later.
     ///
@@ -92,6 +100,20 @@ pub trait Job: Serialize + DeserializeOwned + Send + 'static {
 /// [`Error::is_invalid`] when the kind is empty, longer, or contains another character.
 pub fn check_kind(kind: &str) -> Result<(), Error> {
     check_name("kind", kind, 128, "_-.:/")
+}
+
+/// Checks a time within which a job starts.
+///
+/// # Errors
+/// [`Error::is_invalid`] for less than 1 ms.
+pub(crate) fn check_expires_in(time: Duration) -> Result<(), Error> {
+    if time < Duration::from_millis(1) {
+        return Err(Error::invalid(format!(
+            "expires_in is {time:?}, within which no job can start: give it at least 1 ms, or None \
+             for a job that does not expire"
+        )));
+    }
+    Ok(())
 }
 
 /// The prefix of the kind of every batch job; the batcher's name follows it.

@@ -35,7 +35,7 @@ pub use headers::Headers;
 pub use host::host;
 pub(crate) use ids::Fields;
 pub use ids::{EntryId, JobId};
-pub(crate) use job::BATCH_KIND;
+pub(crate) use job::{BATCH_KIND, check_expires_in};
 pub use job::{Job, batcher_of, check_kind};
 pub use limited::Limited;
 pub use outcome::{Callback, Cause, Failure, Outcome, Verdict};

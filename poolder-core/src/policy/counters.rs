@@ -95,6 +95,21 @@ impl Counters {
         self.history.as_ref().map(|history| history.attempts()).unwrap_or_default()
     }
 
+    /// Returns true when an attempt of the job is known to have begun: one has failed or crashed, or
+    /// [`begun`](Self::begun) was stored. Kept by a revival.
+    #[must_use]
+    pub(crate) fn has_begun(&self) -> bool {
+        let counted = self.failures > 0 || self.crashes > 0;
+        counted || self.history.as_ref().is_some_and(|history| history.has_begun())
+    }
+
+    /// Returns the history of a job of which an attempt begins.
+    #[must_use]
+    pub(crate) fn begun(mut self) -> Self {
+        self.history.get_or_insert_default().begun = true;
+        self
+    }
+
     /// Returns the reason for burying a job with this history: its last failure.
     #[must_use]
     pub(crate) fn reason(&self) -> Failure {
@@ -278,6 +293,24 @@ mod tests {
         assert!(error.is_codec() && error.to_string().contains("twice"), "{error}");
         let text = [&bytes[..10], b"\xa1x"].concat();
         assert!(Counters::decode(&text).is_err_and(|error| error.is_codec()));
+    }
+
+    #[test]
+    fn the_beginning_of_an_attempt_is_kept_by_every_change() {
+        let fresh = Counters::starting_in(Lane::High);
+        assert!(!fresh.has_begun() && !fresh.returned().has_begun());
+        let begun = fresh.clone().of_generation(Timestamp::from_millis(7)).begun();
+        for next in [begun.clone(), begun.returned(), begun.revived()] {
+            assert!(next.has_begun());
+            assert_eq!(Counters::decode(&next.encode()).unwrap(), next);
+        }
+        let facts = Facts::at(Timestamp::from_millis(5));
+        let failed = fresh.failed(Failure::new(Cause::Error, "no"), facts);
+        assert!(failed.has_begun() && failed.revived().has_begun());
+        let bytes = fresh.begun().encode();
+        assert!(bytes.ends_with(b"\x81\xa1b\xc3"));
+        let number = [&bytes[..bytes.len() - 1], b"\x07"].concat();
+        assert!(Counters::decode(&number).is_err_and(|error| error.is_codec()));
     }
 
     #[test]

@@ -7,6 +7,9 @@ use crate::job::{Cause, Failure, Lane, Outcome, Policy, Verdict};
 use crate::mutation::mutated;
 use crate::policy::{Counters, Facts};
 
+/// The reason recorded for a job that did not start in time.
+pub(crate) const EXPIRED: &str = "expired: it did not start in time";
+
 /// The reason recorded for a job that was cancelled by a request.
 pub(crate) const CANCELLED_ON_REQUEST: &str = "cancelled on request";
 
@@ -23,6 +26,8 @@ pub enum Ending {
     Released,
     /// The job was cancelled by a request, and it has been stopped or was not started.
     Cancelled,
+    /// The job was not started, since the time was over within which it had to start.
+    Expired,
     /// The node died; the text is its name.
     Crashed(String),
 }
@@ -62,6 +67,8 @@ pub enum Transition {
     },
     /// The job was cancelled for this reason: it is removed.
     Cancel(String),
+    /// The job did not start in time: it is removed as one that was cancelled.
+    Expire,
 }
 
 impl Transition {
@@ -69,8 +76,23 @@ impl Transition {
     #[must_use]
     pub fn ends(&self) -> bool {
         match self {
-            Self::Complete | Self::CompleteWith(_) | Self::Bury { .. } | Self::Cancel(_) => true,
+            Self::Complete
+            | Self::CompleteWith(_)
+            | Self::Bury { .. }
+            | Self::Cancel(_)
+            | Self::Expire => true,
             Self::RunAgain(_) | Self::Later { .. } | Self::Ready { .. } => false,
+        }
+    }
+
+    /// Returns the reason for which the job is removed without being done; `None` for other
+    /// transitions.
+    #[must_use]
+    pub fn cancellation(&self) -> Option<&str> {
+        match self {
+            Self::Cancel(reason) => Some(reason),
+            Self::Expire => Some(EXPIRED),
+            _ => None,
         }
     }
 
@@ -121,6 +143,7 @@ pub fn decide(
         Ending::Outcome(Outcome::DoneWith(result)) => Transition::CompleteWith(result),
         Ending::Outcome(Outcome::Cancel(reason)) => Transition::Cancel(reason),
         Ending::Cancelled => Transition::Cancel(CANCELLED_ON_REQUEST.into()),
+        Ending::Expired => Transition::Expire,
         Ending::Outcome(Outcome::Snooze(delay)) => {
             Transition::Later { delay, counters: counters.returned(), why: Wait::Snooze }
         }

@@ -1,6 +1,6 @@
 //! The part of the counters that few jobs have: the attempts so far of a job that failed, the
-//! generation of a job whose id is derived from a name, and everything that a later version has
-//! added.
+//! generation of a job whose id is derived from a name, the beginning of one that expires, and
+//! everything that a later version has added.
 
 use crate::job::Error;
 use crate::job::packed::{Form, Items, MapEntry, Unknown};
@@ -19,6 +19,9 @@ const GENERATION_KEY: &[u8] = b"\xa1g\xcf";
 /// number.
 const LIMITED: &str = "l";
 const LIMITED_KEY: &[u8] = b"\xa1l\xce";
+/// The entry of the map that says that an attempt has begun, and its stored form.
+const BEGUN: &str = "b";
+const BEGUN_ENTRY: &[u8] = b"\xa1b\xc3";
 
 /// The first and the last attempts are kept, this many of each.
 const KEPT: usize = 7;
@@ -39,6 +42,8 @@ pub(super) struct StoredHistory {
     pub(super) generation: Option<u64>,
     /// How often the attempts of the job have met a limit of another system since one has failed.
     pub(super) limited: u32,
+    /// True once an attempt has begun of a job that does not start after a time.
+    pub(super) begun: bool,
     /// The entries of the map that this version does not know.
     entries: Unknown,
     /// The elements after the map.
@@ -74,6 +79,11 @@ impl StoredHistory {
                 if std::mem::replace(&mut read.limited, number) > 0 {
                     return Err(Error::codec("the limits met occur twice"));
                 }
+                continue;
+            }
+            if key == BEGUN {
+                read.begun = rmp_serde::from_slice(value)
+                    .map_err(|error| Error::codec(format!("whether it has begun: {error}")))?;
                 continue;
             }
             if key != ATTEMPTS {
@@ -120,6 +130,11 @@ impl StoredHistory {
         self.attempts.iter().filter_map(|stored| Attempt::decode(stored).ok()).collect()
     }
 
+    /// Returns true when an attempt is known to have begun.
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun || !self.attempts.is_empty()
+    }
+
     /// Returns the number of elements that [`write`](Self::write) appends.
     pub(super) fn len(&self) -> usize {
         1 + self.elements.count
@@ -129,8 +144,8 @@ impl StoredHistory {
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         let attempts = !self.attempts.is_empty();
         let limited = self.limited > 0;
-        let known = [attempts, limited, self.generation.is_some()];
-        let known = known.into_iter().map(usize::from).sum::<usize>();
+        let known = [attempts, self.begun, limited, self.generation.is_some()].map(usize::from);
+        let known: usize = known.iter().sum();
         Form::Map.write_header(known + self.entries.count, out);
         if attempts {
             out.extend(ATTEMPTS_KEY);
@@ -140,6 +155,9 @@ impl StoredHistory {
         if limited {
             out.extend(LIMITED_KEY);
             out.extend(self.limited.to_be_bytes());
+        }
+        if self.begun {
+            out.extend(BEGUN_ENTRY);
         }
         if let Some(generation) = self.generation {
             // Always eight bytes, so that `enqueue.lua` can put its time in.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::decide::{Return, Transition, Wait};
+use super::decide::{EXPIRED, Return, Transition, Wait};
 use crate::job::Failure;
 
 impl Transition {
@@ -19,7 +19,8 @@ impl Transition {
     }
 
     /// Returns the end of the attempt in one word: `done`, `failed`, `snoozed`, `limited`,
-    /// `cancelled`, `released`, or `unknown_kind` for a job that no worker of the node can run.
+    /// `cancelled`, `expired`, `released`, or `unknown_kind` for a job that no worker of the node can
+    /// run.
     #[must_use]
     pub fn outcome(&self) -> &'static str {
         match self {
@@ -32,6 +33,7 @@ impl Transition {
             Self::Later { why: Wait::UnknownKind, .. } => "unknown_kind",
             Self::Ready { .. } => "released",
             Self::Cancel(_) => "cancelled",
+            Self::Expire => "expired",
         }
     }
 }
@@ -52,6 +54,7 @@ impl fmt::Display for Transition {
                 None => f.write_str("dead"),
             },
             Self::Cancel(reason) => write!(f, "cancelled: {reason}"),
+            Self::Expire => write!(f, "cancelled: {EXPIRED}"),
         }
     }
 }
@@ -127,6 +130,7 @@ mod tests {
             (release, "released", "again in another slot", false),
             (Transition::Bury { counters: failed.clone() }, "failed", "dead: error: 451", true),
             (Transition::Cancel("why".into()), "cancelled", "cancelled: why", false),
+            (Transition::Expire, "expired", "cancelled: expired: it did not start in time", false),
         ];
         for (transition, outcome, next, has_failed) in cases {
             assert_eq!((transition.outcome(), transition.to_string().as_str()), (outcome, next));

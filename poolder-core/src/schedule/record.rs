@@ -105,16 +105,17 @@ impl Record {
         Self { schedule, origin: now, status, owner: None, declared: None, deploy: None }
     }
 
-    /// Builds the job of a tick.
+    /// Builds the job of a tick that is published `now`.
     pub(crate) fn job_of_tick(
         &self,
         queue: &QueueName,
         name: &str,
         at: Timestamp,
+        now: Timestamp,
     ) -> Result<Envelope, Error> {
         let id = JobId::of_tick(queue, name, at);
         let alone = self.schedule.overlap != Overlap::Allow;
-        self.schedule.job.for_tick(id, Tick::new(name, at, alone))
+        self.schedule.job.for_tick(id, Tick::new(name, at, alone))?.published(now)
     }
 
     /// Returns true when the schedule ticks.

@@ -14,6 +14,7 @@
 //! Options of later versions are kept, byte for byte, by every change of an envelope.
 
 mod change;
+mod expiry;
 mod group;
 mod options;
 

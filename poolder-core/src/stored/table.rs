@@ -48,6 +48,18 @@ pub(crate) const OPTIONS: &[Row] = &[
     Row("h", "headers: map of name to value, at most 2 KiB", "headers", "0.1"),
     Row("p", "trace context: trace id, span id and flags, 25 bytes", "traces", "0.1"),
     Row(
+        "x",
+        "time after which the job does not start for the first time, in ms since 1970",
+        "jobs",
+        "0.1",
+    ),
+    Row(
+        "d",
+        "ms within which the job of a schedule or a batch starts; a tick makes it `x`",
+        "jobs",
+        "0.1",
+    ),
+    Row(
         "U",
         "unique job: mode, key, and ms for which it holds the key, 19 bytes",
         "unique jobs",
@@ -56,7 +68,6 @@ pub(crate) const OPTIONS: &[Row] = &[
     Row("i", "time of the enqueue in ms, for an id that carries none", "inspection", RESERVED),
     Row("q", "trace", "traces", RESERVED),
     Row("o", "trace", "traces", RESERVED),
-    Row("x", "limit", "limits", RESERVED),
     Row("F", "the job is a step of a workflow", "workflows", RESERVED),
 ];
 
@@ -80,6 +91,7 @@ pub(crate) const MAP: &[Row] = &[
         "inspection",
         "0.1",
     ),
+    Row("b", "true once an attempt of a job with `x` or `d` has begun", "jobs", "0.1"),
     Row(
         "g",
         "generation of an id that is derived from a name: time of the enqueue or of the last revival in ms, as 64 bits",

@@ -12,6 +12,7 @@
 
 mod finish;
 mod records;
+mod start;
 mod times;
 
 use std::sync::Arc;

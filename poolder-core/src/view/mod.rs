@@ -146,6 +146,13 @@ impl JobView {
         self.envelope().and_then(Envelope::group)
     }
 
+    /// Returns the time after which the job does not start, by the server's clock; `None` once an
+    /// attempt of it has begun, and for a job that does not expire.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.envelope().and_then(Envelope::expires_at).filter(|_| !self.counters.has_begun())
+    }
+
     /// Returns the headers of the job; none for an entry that is not a job.
     #[must_use]
     pub fn headers(&self) -> &Headers {

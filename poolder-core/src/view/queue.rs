@@ -218,6 +218,7 @@ impl QueueState {
     /// | `limited` | attempts that met a limit of another system |
     /// | `rescued` | jobs that were taken back from dead nodes |
     /// | `handed_back` | jobs that a node released before they ran, or when it stopped |
+    /// | `expired` | jobs that did not start in time |
     /// | `not_for_us` | jobs of a kind that no worker there knew |
     /// | `moved` | jobs that left a slot in which their key no longer belongs |
     /// | `revived`, `rescheduled`, `deleted` | changes by operators |

@@ -17,6 +17,7 @@ struct Fields<'a> {
     lane: Lane,
     group: Option<&'a str>,
     at: Timestamp,
+    expires_at: Option<Timestamp>,
     node: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     end: Option<&'a JobEnd>,
@@ -58,6 +59,7 @@ impl Serialize for JobView {
             lane: self.lane,
             group: self.group(),
             at: self.at,
+            expires_at: self.expires_at(),
             node: self.node.as_deref(),
             end: self.end.as_ref(),
             attempt: self.attempt(),

@@ -26,4 +26,12 @@ struct Bounds;
 #[job(backoff = "none")]
 struct NoBackoff;
 
+#[derive(Job)]
+#[job(expires = 0)]
+struct NoStart;
+
+#[derive(Job)]
+#[job(expires_in = "10m")]
+struct NameOfTheMethod;
+
 fn main() {}

@@ -224,6 +224,10 @@ fn facts(view: &JobView, now: Timestamp) -> Vec<(String, String)> {
     if let Some(group) = view.group() {
         facts.push(("Group".into(), group.to_owned()));
     }
+    if let Some(at) = view.expires_at() {
+        let past = if at > now { "Expires" } else { "Expired" };
+        facts.push((past.into(), since(at, now)));
+    }
     if let Some(end) = &view.end {
         facts.push(("Ran for".into(), span(end.took)));
         facts.extend(end.reason.clone().map(|reason| ("Cancelled since".into(), reason)));

@@ -143,6 +143,15 @@ impl<W: BatchWorker> Batcher<W> {
         self
     }
 
+    /// Sets the time within which a batch starts, counted from the sealing of its list. A batch that is
+    /// not started by then is cancelled, with all of its entries, and counts as expired. `None`, the
+    /// default, stands for no limit.
+    #[must_use]
+    pub fn expires_in(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.options = self.options.expires_in(time);
+        self
+    }
+
     /// Sets the revision of the options above, from 0. The first node stores its options: a node
     /// with other options and the same revision fails, and a higher revision replaces them.
     #[must_use]

@@ -142,12 +142,23 @@ impl Engine {
 
     /// Prepares a claimed job for a slot, or settles one that no worker here can run.
     pub(crate) fn admit(&self, origin: Origin<'_>, claim: Claim) -> Admission {
+        if self.has_expired(&claim) && claim.envelope.unknown_requirement().is_none() {
+            self.events.emit(origin.partition, JobEvent::Expired(&claim));
+            let kind = self.events.meter().number(claim.envelope.kind());
+            self.events.not_started(kind, &Ending::Expired);
+            return Admission::Settle(self.settle_unstarted(origin, claim, Ending::Expired));
+        }
         if let Some(place) = self.spec.place(&claim.envelope) {
             return Admission::Run(self.prepare(origin, claim, place));
         }
         self.events.emit(origin.partition, JobEvent::UnknownKind(&claim));
         self.unknown_kinds.note(origin.partition, &claim.envelope);
         Admission::Settle(self.settle_unstarted(origin, claim, Ending::UnknownKind))
+    }
+
+    /// Returns true when the time is over within which a job had to start.
+    pub(super) fn has_expired(&self, claim: &Claim) -> bool {
+        claim.expires_at().is_some_and(|at| self.clock.now() >= at)
     }
 
     /// Prepares a claimed job for a slot.

@@ -28,6 +28,8 @@ pub(crate) enum JobEvent<'a> {
     /// does not know an option that must be understood. The engine also counts these jobs and warns
     /// once a minute.
     UnknownKind(&'a Claim),
+    /// The job was claimed after the time within which it had to start. It is cancelled.
+    Expired(&'a Claim),
     /// The entry was claimed, but cannot be decoded. It is buried as it is.
     Undecodable(&'a Undecodable),
     /// An attempt starts.
@@ -209,6 +211,10 @@ fn log(partition: &Partition, event: JobEvent<'_>) {
             target: TARGET, %partition, job = %claim.job_id(), kind = claim.envelope.kind(),
             version = claim.envelope.version(), option = claim.envelope.unknown_requirement(),
             "no worker here for this kind and version, or an unknown option"
+        ),
+        JobEvent::Expired(claim) => tracing::info!(
+            target: TARGET, %partition, job = %claim.job_id(), kind = claim.envelope.kind(),
+            "the job is cancelled, since it did not start in time"
         ),
         JobEvent::Undecodable(found) => tracing::error!(
             %partition, entry = %found.entry, reason = %found.reason,

@@ -211,7 +211,7 @@ impl Slot {
     /// at once. Returns `None` when the node has lost the job meanwhile.
     async fn attempt(&mut self) -> Option<Settlement> {
         let mut cx = self.current.as_ref()?.cx.clone().in_slot(self.index);
-        let mut counters = self.current.as_ref()?.claim.counters.clone();
+        let mut counters = self.current.as_ref()?.claim.counters_at_start();
         if !self.workers.are_ready() {
             let engine = &self.engine;
             let unwanted = async { _ = interruption(&cx, engine).await };
@@ -219,6 +219,11 @@ impl Slot {
                 let ending = given_up(cx.interruption()?)?;
                 return self.current.take().map(|work| self.engine.unstarted(work, ending));
             }
+        }
+        if self.engine.has_expired(&self.current.as_ref()?.claim) {
+            let work = self.current.take()?;
+            self.engine.events.emit(cx.partition(), JobEvent::Expired(&work.claim));
+            return Some(self.engine.unstarted(work, Ending::Expired));
         }
         free_key(&self.engine, &cx, &self.current.as_ref()?.claim).await;
         loop {

@@ -59,9 +59,8 @@ impl Run {
         let completion = match transition {
             Transition::Complete => Some(Completion::Done),
             Transition::CompleteWith(result) => Some(Completion::DoneWith(result)),
-            Transition::Cancel(reason) => Some(Completion::Cancelled(reason)),
             Transition::Bury { .. } => failure.clone().map(Completion::Dead),
-            _ => None,
+            ended => ended.cancellation().map(|why| Completion::Cancelled(why.to_owned())),
         };
         Self { fate, failure, completion, progress, enqueued, hook_error }
     }
@@ -163,6 +162,9 @@ impl Fate {
         match transition {
             Transition::Complete | Transition::CompleteWith(_) => (Self::Done, None),
             Transition::Cancel(reason) => (Self::Cancelled(reason.clone()), None),
+            Transition::Expire => {
+                (Self::Cancelled(transition.cancellation().unwrap_or_default().to_owned()), None)
+            }
             Transition::RunAgain(counters) => {
                 (Self::Retried(Duration::ZERO), counters.last_failure.clone())
             }

@@ -43,6 +43,7 @@ pub(super) fn decide(facts: &Facts) -> Checks {
         checks.decide(Why::Running, running::sentence(facts), None, None);
         return checks;
     }
+    expires(facts, &mut checks);
     if matches!(job.state, JobState::Scheduled | JobState::Retrying) {
         waiting::check(facts, &mut checks);
     }
@@ -97,6 +98,21 @@ fn dead(facts: &Facts, checks: &mut Checks) {
     let text = format!("it died {}{on} after {counts}: {failure}{group}", when(job.at, facts.now));
     let hint = "a dead job runs again when it is revived; mend what it died of first";
     checks.fail("alive", "dead and its bodies", (Why::Dead, text), None, Some(hint.into()));
+}
+
+/// Checks the time within which the job has to start.
+fn expires(facts: &Facts, checks: &mut Checks) {
+    let (now, Some(at)) = (facts.now, facts.job.expires_at) else { return };
+    let read = "option x of the job";
+    if at > now {
+        let text =
+            format!("it expires {}: it is cancelled unless it has started by then", when(at, now));
+        checks.pass("expires", read, text);
+    } else {
+        let text = format!("it expired {}: the node that claims it cancels it", when(at, now));
+        let hint = "raise its expires_in, or add slots or nodes, if it should have run";
+        checks.fail("expires", read, (Why::Expired, text), None, Some(hint.into()));
+    }
 }
 
 fn cancelled(facts: &Facts, checks: &mut Checks) {

@@ -64,6 +64,8 @@ pub enum Why {
     Done,
     /// The job was cancelled and has ended.
     Cancelled,
+    /// The time is over within which the job had to start: it is cancelled when it is claimed.
+    Expired,
     /// The job is dead: it runs again when a person revives it.
     Dead,
     /// The job runs.
@@ -136,6 +138,7 @@ impl Why {
             Self::NotFound => "not_found",
             Self::Done => "done",
             Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
             Self::Dead => "dead",
             Self::Running => "running",
             Self::OnSilentNode => "on_silent_node",

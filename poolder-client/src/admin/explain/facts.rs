@@ -47,6 +47,8 @@ pub(super) struct JobSeen {
     pub(super) crashes: u32,
     pub(super) deliveries: u64,
     pub(super) cancelling: bool,
+    /// As [`JobView::expires_at`](poolder_core::view::JobView::expires_at).
+    pub(super) expires_at: Option<Timestamp>,
     /// The policy that is stored with the job, as far as it matters: attempts and timeout.
     pub(super) policy: Option<(u32, Option<Duration>)>,
     pub(super) key: Option<u64>,

@@ -299,6 +299,7 @@ fn job_seen(view: &JobView) -> JobSeen {
         crashes: view.counters.crashes,
         deliveries: view.counters.deliveries,
         cancelling: view.cancelling,
+        expires_at: view.expires_at(),
         policy: view.own_policy().map(|policy| (policy.attempts, policy.timeout)),
         key: view.key(),
         unique: None,

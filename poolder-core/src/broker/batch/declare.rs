@@ -38,7 +38,9 @@ impl BatchOptions {
             max_waiting: self.max_waiting,
             max_groups: self.max_groups,
             reverse: self.lifo,
-            job: Options::of(1, self.own_policy()).with_headers(&self.headers),
+            job: Options::of(1, self.own_policy())
+                .with_headers(&self.headers)
+                .with_expires_in(self.expires_in),
         }
     }
 
@@ -58,6 +60,7 @@ impl BatchOptions {
             lifo: stored.reverse,
             policy: stored.job.policy().unwrap_or_default(),
             headers: stored.job.headers().clone(),
+            expires_in: stored.job.expires_in(),
             revision,
         };
         // Scripts use these numbers unchecked.
@@ -109,7 +112,7 @@ impl BatchOptions {
         let words = here.iter().filter(|(name, value)| there.get(*name) != Some(value));
         let words: Vec<String> = words
             .map(|(name, value)| {
-                let name = if name == "job" { "retry or headers" } else { name };
+                let name = if name == "job" { "retry, headers or expires_in" } else { name };
                 let stored = there.get(name).or_else(|| there.get("job"));
                 let stored = stored.map(ToString::to_string).unwrap_or_default();
                 format!("{name} is {stored} there and {value} here")
@@ -139,7 +142,7 @@ impl Broker {
         // The envelope of a batch job without id and payload, which the scripts add.
         let no_id = JobId::from_bytes([0; 16]);
         let no_payload = |_: &mut Vec<u8>| Ok(());
-        let form = Envelope::build(
+        let mut form = Envelope::build(
             no_id,
             &home.kind(),
             1,
@@ -148,6 +151,9 @@ impl Broker {
             no_payload,
         )?
         .with_headers(&options.headers)?;
+        if let Some(time) = options.expires_in {
+            form = form.expiring_in(time)?;
+        }
         #[cfg(feature = "testing")]
         if let Some(captured) = self.captured() {
             let (partition, name) = (home.partition(), home.name());
@@ -246,6 +252,9 @@ mod tests {
         let there = BatchOptions { policy: Policy::default().attempts(2), ..here.clone() };
         let stored = BatchOptions::default();
         assert_eq!(here.differences(&stored), "limit is 100 there and 5 here");
-        assert_eq!(there.differences(&here), r#"retry or headers is {} there and {"a":2} here"#);
+        assert_eq!(
+            there.differences(&here),
+            r#"retry, headers or expires_in is {} there and {"a":2} here"#
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::job::{Error, Headers, Policy};
+use crate::job::{Error, Headers, Policy, check_expires_in};
 
 /// The largest allowed limit; more entries need more batches.
 const MAX_LIMIT: u32 = 1_000_000;
@@ -41,6 +41,9 @@ pub struct BatchOptions {
     pub policy: Policy,
     /// The headers of the batch job. Default none.
     pub headers: Headers,
+    /// The time within which the batch job starts, counted from the sealing of its list; `None`
+    /// (default) for no limit.
+    pub expires_in: Option<Duration>,
     /// The revision of these options, from 0 (the default). Each change needs a higher revision.
     pub revision: u32,
 }
@@ -56,6 +59,7 @@ impl Default for BatchOptions {
             lifo: false,
             policy: Policy::default(),
             headers: Headers::new(),
+            expires_in: None,
             revision: 0,
         }
     }
@@ -119,6 +123,14 @@ impl BatchOptions {
         self
     }
 
+    /// Sets the time within which the batch job starts, counted from the sealing of its list. A batch
+    /// that is not started by then is cancelled, with all of its entries. `None` stands for no limit.
+    #[must_use]
+    pub fn expires_in(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.expires_in = time.into();
+        self
+    }
+
     /// Sets the revision of these options.
     #[must_use]
     pub fn revision(mut self, revision: u32) -> Self {
@@ -130,7 +142,7 @@ impl BatchOptions {
     ///
     /// # Errors
     /// [`Error::is_invalid`] for a limit of 0 or above 1,000,000, a timeout of 0, a maximum of 0,
-    /// an invalid policy, or headers that are not allowed.
+    /// a time of 0 within which batches start, an invalid policy, or headers that are not allowed.
     pub fn check(&self) -> Result<(), Error> {
         let refuse = |text: String| Err(Error::invalid(text));
         if self.limit == 0 || self.limit > MAX_LIMIT {
@@ -156,6 +168,7 @@ impl BatchOptions {
             }
         }
         self.headers.check()?;
+        self.expires_in.map_or(Ok(()), check_expires_in)?;
         self.policy.check()
     }
 }
@@ -174,6 +187,7 @@ mod tests {
             BatchOptions { max_bytes: Some(0), ..usual() },
             BatchOptions { max_waiting: Some(0), ..usual() },
             BatchOptions { max_groups: 0, ..usual() },
+            BatchOptions { expires_in: Some(Duration::ZERO), ..usual() },
             BatchOptions { policy: Policy::default().attempts(0), ..usual() },
         ];
         assert!(bad.iter().all(|options| options.check().is_err_and(|error| error.is_invalid())));

@@ -57,6 +57,10 @@ impl Broker {
     /// # Errors
     /// Returns an error when the server does not answer or refuses the command.
     pub async fn server_now(&self) -> Result<Timestamp, Error> {
+        #[cfg(feature = "testing")]
+        if let Some(captured) = self.captured() {
+            return Ok(captured.now());
+        }
         server_time(self.command(&redis::cmd("TIME")).await?)
     }
 

@@ -58,8 +58,7 @@ impl FinishedJob {
     ) -> Option<Self> {
         let reason = match transition {
             Transition::Complete | Transition::CompleteWith(_) => None,
-            Transition::Cancel(reason) => Some(reason.as_str()),
-            _ => return None,
+            ended => Some(ended.cancellation()?),
         };
         let envelope = claim.envelope.as_bytes();
         if envelope.len() > MAX_BYTES {

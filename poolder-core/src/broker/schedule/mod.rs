@@ -90,7 +90,8 @@ impl ScheduleInfo {
     /// # Errors
     /// [`Error::is_codec`] when the job cannot be serialized.
     pub fn job_of_now(&self, id: JobId) -> Result<Envelope, Error> {
-        self.schedule.job.for_tick(id, Tick::new(&self.name, self.now, false))
+        let tick = Tick::new(&self.name, self.now, false);
+        self.schedule.job.for_tick(id, tick)?.published(self.now)
     }
 
     /// Returns true when code has declared the schedule.

@@ -117,7 +117,7 @@ impl Step {
             let spread = spread(&name);
             let plan = record.schedule.plan(record.origin, state.last, now, spread, fit);
             let job = |at: &Timestamp| {
-                let job = record.job_of_tick(&partition.queue, &name, *at)?;
+                let job = record.job_of_tick(&partition.queue, &name, *at, now)?;
                 Ok::<_, Error>(traced(partition, &name, job))
             };
             let jobs = plan.run.iter().map(job);

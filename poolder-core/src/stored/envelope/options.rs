@@ -18,7 +18,7 @@ pub(super) const HAS_OPTIONS: u8 = 1;
 pub(super) const MAX_OPTIONS: usize = 4096;
 
 /// The options that this version knows: the name of each, and its meaning for an error.
-const KNOWN: [(&str, &str); 15] = [
+const KNOWN: [(&str, &str); 17] = [
     ("g", "the group"),
     ("n", "the cost"),
     ("v", "the version"),
@@ -33,6 +33,8 @@ const KNOWN: [(&str, &str); 15] = [
     ("k", "the key"),
     ("h", "the map of headers"),
     ("p", "the trace context"),
+    ("x", "the time after which it does not start"),
+    ("d", "the time within which it starts"),
     ("U", "the unique key"),
 ];
 
@@ -81,6 +83,12 @@ pub(crate) struct Options {
         deserialize_with = "read_bytes"
     )]
     pub(super) trace_parent: Option<TraceParent>,
+    /// The time after which the job does not start for the first time, in milliseconds since 1970.
+    #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
+    pub(super) expires_at: Option<i64>,
+    /// The time within which the job starts, in milliseconds from its publishing.
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    pub(super) expires_in: Option<u64>,
     #[serde(rename = "U", default, skip_serializing_if = "Option::is_none")]
     pub(super) unique: Option<StoredUnique>,
     /// The entries of later versions.
@@ -163,8 +171,7 @@ impl Options {
         if !(limits || times || backoff.is_some()) {
             return None;
         }
-        let usual = Policy::default();
-        let ms = clamped_duration;
+        let (usual, ms) = (Policy::default(), clamped_duration);
         let read = Policy {
             attempts: self.attempts.unwrap_or(usual.attempts),
             backoff: match self.backoff.clone() {
@@ -317,6 +324,8 @@ pub(crate) mod tests {
             key: Some(1),
             headers: Headers::new().with("n", "v"),
             trace_parent: TraceParent::new([1; 16], [2; 8], 1),
+            expires_at: Some(1),
+            expires_in: Some(1),
             unique: Some(StoredUnique::of(&Unique::until_done(), key)),
             ..Options::default()
         };
@@ -334,10 +343,8 @@ pub(crate) mod tests {
     fn an_option_that_begins_with_a_capital_must_be_understood() {
         let of = |entries: &[&[u8]]| with_entries(&Policy::default(), entries);
         assert_eq!(of(&[b"\xa2zz\x01"]).unknown_requirement(), None);
-        assert_eq!(
-            of(&[b"\xa2zz\x01", b"\xa1Z\xc0", b"\xa1Y\x07"]).unknown_requirement(),
-            Some("Z")
-        );
+        let several = of(&[b"\xa2zz\x01", b"\xa1Z\xc0", b"\xa1Y\x07"]);
+        assert_eq!(several.unknown_requirement(), Some("Z"));
         // The form of an option that a later version has written.
         let later = of(&[b"\xa1U\xc4\x02\x09\x09"]);
         assert_eq!((later.unknown_requirement(), later.unique()), (Some("U"), None));

@@ -286,7 +286,10 @@ impl BroadcastRunner {
                     return CopyEnd::Next;
                 }
                 Transition::Ready { .. } | Transition::RunAgain(_) => return CopyEnd::Dropped,
-                Transition::Complete | Transition::CompleteWith(_) | Transition::Cancel(_) => {
+                Transition::Complete
+                | Transition::CompleteWith(_)
+                | Transition::Cancel(_)
+                | Transition::Expire => {
                     counts.delivered.fetch_add(1, Ordering::Relaxed);
                     return CopyEnd::Next;
                 }

@@ -33,9 +33,10 @@ impl<'a> Destination<'a> {
     /// Returns the destination on a shared queue of a job that was claimed from this lane.
     pub(super) fn on_shared_queue(transition: &'a Transition, claimed_from: Lane) -> Self {
         match transition {
-            Transition::Complete | Transition::CompleteWith(_) | Transition::Cancel(_) => {
-                Self::Gone
-            }
+            Transition::Complete
+            | Transition::CompleteWith(_)
+            | Transition::Cancel(_)
+            | Transition::Expire => Self::Gone,
             Transition::Later { delay, counters, .. } => {
                 Self::Due(*delay, counters.lane(), counters)
             }
@@ -80,9 +81,10 @@ impl<'a> Destination<'a> {
     /// Returns the destination in an addressed slot, which has only the lanes front and normal.
     pub(super) fn in_addressed_slot(transition: &'a Transition, retry: RetryPlacement) -> Self {
         match transition {
-            Transition::Complete | Transition::CompleteWith(_) | Transition::Cancel(_) => {
-                Self::Gone
-            }
+            Transition::Complete
+            | Transition::CompleteWith(_)
+            | Transition::Cancel(_)
+            | Transition::Expire => Self::Gone,
             Transition::Later { delay, counters, .. } => match retry {
                 RetryPlacement::BlockSlot => Self::SlotFront(counters),
                 RetryPlacement::Reschedule => Self::Due(*delay, Lane::Normal, counters),
@@ -125,6 +127,7 @@ pub(super) fn counter(transition: &Transition) -> &'static str {
     match transition {
         Transition::Complete | Transition::CompleteWith(_) => "completed",
         Transition::Cancel(_) => "cancelled",
+        Transition::Expire => "expired",
         Transition::Later { why: Wait::Retry, .. } | Transition::RunAgain(_) => "retried",
         Transition::Later { why: Wait::Snooze, .. } => "snoozed",
         Transition::Later { why: Wait::HoldGroup | Wait::HoldQueue, .. } => "limited",

@@ -15,7 +15,7 @@ use crate::broker::keys::{PartitionKeys, ScheduleKeys};
 use crate::broker::scripts;
 use crate::job::{Failure, JobId, Lane, RunOutcome, UniqueMode};
 use crate::policy::Counters;
-use crate::policy::decide::{CANCELLED_ON_REQUEST, Transition};
+use crate::policy::decide::{CANCELLED_ON_REQUEST, EXPIRED, Transition};
 use crate::stored::{Completion, Death, head};
 
 /// The retention of a result when the enqueue did not ask for a completion record.
@@ -227,6 +227,7 @@ impl CallBuilder<'_> {
             Transition::Bury { .. } => RunOutcome::Dead,
             // The job goes on, unless it was cancelled meanwhile.
             Transition::Cancel(_)
+            | Transition::Expire
             | Transition::Later { .. }
             | Transition::Ready { .. }
             | Transition::RunAgain(_) => RunOutcome::Cancelled,
@@ -265,6 +266,7 @@ impl CallBuilder<'_> {
             Transition::Complete => Completion::Done,
             Transition::CompleteWith(result) => Completion::DoneWith(result.clone()),
             Transition::Cancel(reason) => Completion::Cancelled(reason.clone()),
+            Transition::Expire => Completion::Cancelled(EXPIRED.into()),
             Transition::Bury { counters } => Completion::Dead(counters.reason()),
             // The job goes on, unless it was cancelled meanwhile.
             Transition::Later { .. } | Transition::Ready { .. } | Transition::RunAgain(_) => {
@@ -336,7 +338,9 @@ impl CallBuilder<'_> {
             Transition::Complete | Transition::CompleteWith(_) => {
                 ending.extend([done(true), count("completed")]);
             }
-            Transition::Cancel(_) => ending.extend([done(false), count("cancelled")]),
+            Transition::Cancel(_) | Transition::Expire => {
+                ending.extend([done(false), count("cancelled")]);
+            }
             Transition::Bury { .. } => ending.push(count("buried")),
             Transition::Later { .. } | Transition::Ready { .. } | Transition::RunAgain(_) => {
                 // A batch that was snoozed, rescued or released is not counted.

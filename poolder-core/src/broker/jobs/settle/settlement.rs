@@ -315,9 +315,10 @@ impl Settlement {
             | Transition::Ready { counters, .. }
             | Transition::RunAgain(counters)
             | Transition::Bury { counters } => counters,
-            Transition::Complete | Transition::CompleteWith(_) | Transition::Cancel(_) => {
-                Counters::starting_in(self.subject.lane)
-            }
+            Transition::Complete
+            | Transition::CompleteWith(_)
+            | Transition::Cancel(_)
+            | Transition::Expire => Counters::starting_in(self.subject.lane),
         };
         counters.last_failure = Some(reason);
         self.transition = Transition::Bury { counters };
