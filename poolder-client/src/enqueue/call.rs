@@ -65,7 +65,7 @@ impl Client {
 impl<J: Job, T> Call<J, T> {
     option_methods! {
         lane after at id policy idempotent durability keep_completion header headers
-    trace_parent unique group cost options, trace_parent unique group expires_in expires_at options,
+        trace_parent unique group cost expires_in expires_at options
     }
 
     boxed_options!();

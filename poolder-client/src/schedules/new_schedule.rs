@@ -15,8 +15,6 @@ use crate::enqueue::encode;
 use crate::enqueue::options::{EnqueueOptions, SetOptions, boxed_options, option_methods};
 
 /// The options that the jobs of a schedule can have: each tick decides their time and their id.
-const JOB_OPTIONS: &[&str] =
-    &["lane", "policy", "keep_completion", "header", "trace_parent", "unique", "group", "cost"];
 const JOB_OPTIONS: &[&str] = &[
     "lane",
     "policy",
@@ -25,6 +23,7 @@ const JOB_OPTIONS: &[&str] = &[
     "trace_parent",
     "unique",
     "group",
+    "cost",
     "expires_in",
 ];
 
