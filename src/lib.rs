@@ -95,8 +95,8 @@ pub use poolder_client::{
     BulkReport, Call, Cast, Check, Client, Diagnosis, Drain, Enqueue, EnqueueMany,
     EnqueueMiddleware, EnqueueOptions, Explanation, Export, ExportSums, FailureRates, Finding,
     FleetStatus, Flow, Import, ImportReport, Inspector, JobClient, JobResult, JobWait, KeyHolder,
-    KeyedJob, LimitsHandle, Listed, Many, Matches, MuteErrors, NamespaceMetrics, Neighbour,
-    NewError, NodeCrash, Observed, ObservedNode, ObservedQueue, One, Outgoing, PoolCall,
+    KeyedJob, LargestGroups, LimitsHandle, Listed, Many, Matches, MuteErrors, NamespaceMetrics,
+    Neighbour, NewError, NodeCrash, Observed, ObservedNode, ObservedQueue, One, Outgoing, PoolCall,
     PoolClient, PoolSet, PoolSlot, Pop, Push, QueueLoad, QueueMemory, QueueStatus, Repair,
     ServedQueue, SetCast, Severity, Why, attention,
 };
@@ -104,9 +104,10 @@ pub use poolder_client::{
 pub use poolder_client::{NewSchedule, PutSchedule, Schedules, SetStatus};
 pub use poolder_core::broker::{
     Ahead, BatchOptions, BatchState, BatcherSums, BatcherTotals, Cancellation, Config, DeployMark,
-    Durability, Ended, GroupLimits, KeyView, Latency, NodeInfo, NodeKind, NodeOrder, NodeView,
-    OpenBatch, PoolView, Popped, PreparedJob, QueueLimits, Rate, Receipt, RetryPlacement,
-    SavedView, SealedBatch, ServerView, Sighting, SlotView, Stored, When,
+    Durability, Ended, GroupCursor, GroupLimits, GroupPage, GroupState, GroupView, KeyView,
+    Latency, NodeInfo, NodeKind, NodeOrder, NodeView, OpenBatch, PoolView, Popped, PreparedJob,
+    QueueLimits, Rate, Receipt, RetryPlacement, SavedView, SealedBatch, ServerView, Sighting,
+    SlotView, Stored, When,
 };
 #[cfg(feature = "schedules")]
 pub use poolder_core::broker::{Declaration, Declared, ScheduleInfo};

@@ -66,7 +66,7 @@ pub use admin::words;
 pub use admin::{
     Action, BatcherView, BlastRadius, Budget, BulkChange, BulkReport, Check, Diagnosis, Drain,
     Explanation, Export, ExportSums, FailureRates, Finding, FleetStatus, Flow, Import,
-    ImportReport, Inspector, KeyHolder, KeyedJob, LimitsHandle, Matches, MuteErrors,
+    ImportReport, Inspector, KeyHolder, KeyedJob, LargestGroups, LimitsHandle, Matches, MuteErrors,
     NamespaceMetrics, Neighbour, NewError, NodeCrash, Observed, ObservedNode, ObservedQueue,
     PoolSet, QueueLoad, QueueMemory, QueueStatus, Repair, ServedQueue, SetCast, Severity, Why,
     attention,

@@ -1,6 +1,7 @@
 //! Limited queues: what may run at a time, and whose turn it is.
 
 mod check;
+mod groups;
 mod machine;
 mod mutants;
 mod nodes;

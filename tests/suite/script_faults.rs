@@ -61,6 +61,7 @@ const WITHOUT_CASE: &[(&str, &str)] = &[
     ("admin/ahead", "reads"),
     ("admin/list_groups", "reads"),
     ("admin/search_groups", "reads"),
+    ("admin/list_group", "reads"),
     ("limits/running", "reads"),
 ];
 

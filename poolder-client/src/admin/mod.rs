@@ -48,7 +48,7 @@ pub use finding::{Finding, Repair, Severity};
 pub use forecast::{Drain, Flow};
 pub use inspector::Inspector;
 pub use key_holder::{KeyHolder, KeyedJob};
-pub use limits::LimitsHandle;
+pub use limits::{LargestGroups, LimitsHandle};
 pub use pool_set::{PoolSet, SetCast};
 pub use search::{Budget, Matches};
 pub use status::{FleetStatus, QueueStatus};

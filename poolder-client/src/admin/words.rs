@@ -41,6 +41,14 @@ pub fn span(time: Duration) -> String {
     text
 }
 
+/// Names a group of jobs: `group acme`.
+pub(crate) fn group_named(group: &str) -> String {
+    match group {
+        "" => "the group of jobs without one".to_owned(),
+        name => format!("group {name}"),
+    }
+}
+
 /// Returns `in 5 s`, `5 s ago` or `now`.
 pub(crate) fn when(at: Timestamp, now: Timestamp) -> String {
     match (at.since(now), now.since(at)) {

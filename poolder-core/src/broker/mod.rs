@@ -93,6 +93,7 @@ pub use limits::define::{GroupLimits, Precedence, QueueLimits};
 pub use limits::facts::GroupFacts;
 pub use limits::group::{GroupRecord, GroupState};
 pub use limits::on_time::GroupTimes;
+pub use limits::pages::{GroupCursor, GroupPage, GroupView};
 pub use limits::rate::Rate;
 pub use limits::repair::Suspicion;
 pub use limits::sort::{IntakeWait, SortedUpTo};

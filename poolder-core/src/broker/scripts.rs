@@ -152,6 +152,7 @@ scripts! {
         LIST_RUNNING = "list_running";
         LIST_BY_TIME = "list_by_time";
         LIST_GROUPS = "list_groups";
+        LIST_GROUP = "list_group";
         SEARCH = "search";
         SEARCH_GROUPS = "search_groups";
         AHEAD = "ahead";

@@ -47,6 +47,14 @@ pub enum JournalEvent {
     PoolStopped,
     /// A stopped addressed pool was started again.
     PoolStarted,
+    /// The limits of a queue were set or changed; the detail says which.
+    LimitsSet,
+    /// The limits of a queue were ended.
+    LimitsEnded,
+    /// A group of a limited queue was paused by an operator.
+    GroupPaused,
+    /// A paused group was resumed by an operator.
+    GroupResumed,
     /// Code no longer declares schedules that it declared before; the count says how many, the
     /// detail of which scheduler and by which deploy. They do not tick any more.
     ScheduleUndeclared,
@@ -75,6 +83,10 @@ impl fmt::Display for JournalEvent {
             Self::PoolResized => "pool_resized",
             Self::PoolStopped => "pool_stopped",
             Self::PoolStarted => "pool_started",
+            Self::LimitsSet => "limits_set",
+            Self::LimitsEnded => "limits_ended",
+            Self::GroupPaused => "group_paused",
+            Self::GroupResumed => "group_resumed",
             Self::ScheduleUndeclared => "schedule_undeclared",
             Self::ErrorMuted => "error_muted",
             Self::ErrorUnmuted => "error_unmuted",
@@ -95,7 +107,8 @@ pub struct JournalRecord {
     /// The node that has recorded the event, or the actor who has caused it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub by: String,
-    /// The partition; the queue for an event of a whole pool or queue.
+    /// The partition; the queue for an event of a whole pool or queue, and `queue/group` for that of a
+    /// group.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub partition: String,
     /// The id of the job.

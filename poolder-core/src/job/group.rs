@@ -27,6 +27,19 @@ pub(crate) fn check_group_name(name: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// Checks the name of a group that is to be read or operated. Other programs may have stored jobs of a
+/// group whose name has control characters: it is operated as all others are.
+pub(crate) fn check_stored_group(name: &str) -> Result<(), Error> {
+    // The field of one zero byte is no group.
+    if name.len() > MAX_NAME || name == "\0" {
+        return Err(Error::invalid(format!(
+            "the name of a group has {} bytes: it is text of at most {MAX_NAME} bytes",
+            name.len()
+        )));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,9 +54,14 @@ mod tests {
     fn a_name_is_short_text_without_control_characters() {
         for good in ["", "acme", "ä ö", &"x".repeat(128)] {
             assert!(check_group_name(good).is_ok(), "{good:?}");
+            assert!(check_stored_group(good).is_ok(), "{good:?}");
         }
         for bad in ["a\0b", "line\nbreak", "\u{85}", &"x".repeat(129)] {
             assert!(check_group_name(bad).is_err_and(|error| error.is_invalid()), "{bad:?}");
+        }
+        assert!(check_stored_group("line\nbreak").is_ok(), "another program has stored it");
+        for none in ["\0", &"x".repeat(129)] {
+            assert!(check_stored_group(none).is_err_and(|error| error.is_invalid()), "{none:?}");
         }
     }
 }

@@ -29,7 +29,7 @@ mod unique;
 
 pub use error::{BoxError, Error, ErrorKind};
 pub use group::cost;
-pub(crate) use group::{MAX_COST, check_group_name};
+pub(crate) use group::{MAX_COST, check_group_name, check_stored_group};
 pub use handle::{Handle, Place};
 pub use headers::Headers;
 pub use host::host;

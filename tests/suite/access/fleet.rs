@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{BatchOptions, Durability, QueueLimits, Receipt, Result, Stored};
+use poolder::{BatchOptions, Durability, GroupLimits, QueueLimits, Receipt, Result, Stored};
 
 use super::Guarded;
 use crate::harness::{Number, Running, Space, eventually, start};
@@ -106,6 +106,16 @@ async fn each_user_can_do_its_work_under_the_rules_of_the_guide() {
     let grouped = producer.enqueue(Number(6)).queue("limited").group("a").await.unwrap();
     assert!(matches!(grouped.stored, Stored::Grouped(..)), "{grouped:?}");
     guarded.user("operator").client.job(&grouped).cancel().await.unwrap();
+    producer.enqueue(Number(6)).queue("limited").group("b").await.unwrap();
+    limited.set_group("c", GroupLimits::new().weight(2)).await.unwrap();
+    assert!(limited.pause_group("b").await.unwrap());
+    let seen = reader.limits("limited");
+    assert_eq!(seen.largest_groups(9, |_| true).await.unwrap().groups.len(), 2);
+    assert!(seen.resume_group("b").await.unwrap_err().is_auth());
+    assert_eq!(limited.purge_group("b").await.unwrap(), 1);
+    assert!(limited.resume_group("b").await.unwrap());
+    limited.end().await.unwrap();
+    limited.set(QueueLimits::new()).await.unwrap();
     let node = node(&worker);
     let far = enqueue_in_every_way(&producer).await;
     send_to_pools(&producer).await;

@@ -222,7 +222,10 @@ impl Snapshot {
             let known = walk.order.get(name).map_or(0, |order| order.len() as u64);
             must!(known == waits, "{known} of {name:?} should wait, not {waits}");
             let turns = self.turns.iter().filter(|turn| *turn == name).count();
+            let paused = walk.paused.contains(name) && waits > 0;
+            must!((record.state == 4) == paused, "{name:?} is paused: {paused}, not {record:?}");
             match record.state {
+                4 => must!(turns == 0, "{name:?} is paused, and has {turns} turns"),
                 0 => must!(waits == 0, "{name:?} is empty, and {waits} wait"),
                 1 => must!(waits > 0 && turns == 1, "{name:?} has {turns} turns for {waits}"),
                 2 => {

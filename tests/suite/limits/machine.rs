@@ -6,6 +6,7 @@
 
 mod claims;
 mod ends;
+mod groups;
 mod jobs;
 mod rates;
 
@@ -123,6 +124,7 @@ pub(super) struct Walk<'a> {
     full: Buckets,
     /// Until when groups, and the queue, are held at least, in ms.
     held: BTreeMap<Option<String>, u64>,
+    paused: BTreeSet<String>,
 }
 
 impl<'a> Walk<'a> {
@@ -150,6 +152,7 @@ impl<'a> Walk<'a> {
             own: BTreeMap::new(),
             full: Buckets::default(),
             held: BTreeMap::new(),
+            paused: BTreeSet::new(),
         };
         // Half of the walks begin with a limit of the queue that is reached all the time.
         walk.limits.concurrency = (seed % 2 == 1).then_some(3);
@@ -188,11 +191,13 @@ impl<'a> Walk<'a> {
             77 => self.charge(node).await.map(|()| "charge"),
             78..82 => self.claim_suspect(node).await.map(|()| "claim a suspect"),
             82..86 => self.promote().await.map(|()| "promote"),
-            86..89 => self.change().await.map(|()| "change limits"),
+            86..88 => self.change().await.map(|()| "change limits"),
+            88..89 => self.operate_group().await,
             89..92 => self.kill(node).await.map(|()| "kill"),
             92..95 => self.rescue().await.map(|()| "rescue"),
             95..97 => self.operate().await.map(|()| "operate"),
             97 => self.turn_clock_back().await.map(|()| "turn the clock back"),
+            98 => self.operate_group().await,
             _ => self.calm().await.map(|()| "calm"),
         }
     }
@@ -273,7 +278,9 @@ impl<'a> Walk<'a> {
             let group = if n == 0 { String::new() } else { format!("g{n}") };
             let own = GroupLimits::default();
             self.broker.limit_group(&self.partition, &group, own).await.unwrap();
+            self.broker.resume_group(&self.partition, &group).await.unwrap();
         }
+        self.paused.clear();
         for _ in 0..200 {
             while !self.dead.is_empty() {
                 self.rescue().await?;

@@ -18,7 +18,7 @@ const MUTANTS: &[(&str, &str, &str)] = &[
         "    redis.call('RPUSH', KEYS[7], '1')\n  end\nend\nif n > 0",
         "  end\nend\nif n > 0",
     ),
-    ("limits/claim", "if limits[i] > 0 then take = math.min(take, limits[i] - running) end", ""),
+    ("limits/claim", "if limits[i] ~= 0 then take = math.min(take, limits[i] - running) end", ""),
     (
         "limits/claim",
         "state == TURN and string.sub(popped[i], 1, 6) == turn_of(ticket, '')",
@@ -49,6 +49,9 @@ const MUTANTS: &[(&str, &str, &str)] = &[
     ("limits/sort", "if ring[1] then wake(k) end", ""),
     ("limits/sort", "return group, value, failed or ARGV[2] == '2'", "return group, value, false"),
     ("limits/sort", "waiting = waiting + #group.before + #group.behind", "waiting = waiting + 1"),
+    ("limits/own", "  if limit < 0 then return PAUSED end\n", ""),
+    ("limits/own", "change_group(k, ARGV[1], function() end)", "false"),
+    ("limits/own", "paused, limits = '', before", "paused, limits = '', ''"),
     ("limits/look", "change_group(k, group, function() end)", "false"),
     ("limits/put", "if ring[1] then wake(k) end", ""),
     ("limits/put", " or redis.pcall('XLEN', KEYS[1]) ~= 0", ""),
@@ -89,6 +92,7 @@ const MUTANTS: &[(&str, &str, &str)] = &[
     ("limits/settle", "    redis.call('HSET', grouped_in, grouped, value)\n", ""),
     ("limits/settle", "if charging and rate then r[8] = charged(rate, r[8]) end", ""),
     ("limits/settle", "if charging then charge_queue() end", ""),
+    ("admin/remove", "function(r) r[3] = r[3] - 1 end", "function() end"),
 ];
 
 /// The suite leaves out so many guards, the first ones, which are found at once; `cargo xtask limits`

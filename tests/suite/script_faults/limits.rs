@@ -92,6 +92,20 @@ async fn limits(lab: &mut Lab) {
         let but = Tolerated { steps: true, ..DONE };
         lab.inject_but("limits/own", &format!("{own:?}"), fault, but);
     }
+    // One group has a job that waits, the other one none.
+    for group in ["a", "b"] {
+        lab.running().await;
+        lab.broker().limit_group(&partition(), group, GroupLimits::new().weight(2)).await.unwrap();
+        for pause in [true, false] {
+            let fault = lab.snapshot();
+            match pause {
+                true => lab.broker().pause_group(&partition(), group).await.unwrap(),
+                false => lab.broker().resume_group(&partition(), group).await.unwrap(),
+            };
+            let but = Tolerated { steps: true, ..DONE };
+            lab.inject_but("limits/own", &format!("{group} is paused: {pause}"), fault, but);
+        }
+    }
     lab.running().await;
     let fault = lab.snapshot();
     lab.limit(QueueLimits::new().group_concurrency(2)).await;

@@ -6,7 +6,7 @@ use crate::admin::explain::checks::Checks;
 use crate::admin::explain::explanation::Why;
 use crate::admin::explain::facts::Facts;
 use crate::admin::explain::{group, ready, running, serving, slot, waiting};
-use crate::admin::words::{many, when};
+use crate::admin::words::{group_named, many, when};
 
 /// Answers the questions about a job that was found, in their order. Without a verdict nothing is in
 /// its way.
@@ -21,7 +21,7 @@ pub(super) fn decide(facts: &Facts) -> Checks {
         JobState::Dead => "among the dead".into(),
         JobState::Scheduled | JobState::Retrying => "among the waiting jobs".into(),
         _ => match &facts.group {
-            Some(group) => format!("in {}", group::named(&group.name)),
+            Some(group) => format!("in {}", group_named(&group.name)),
             None => format!("in lane {}", job.lane),
         },
     };

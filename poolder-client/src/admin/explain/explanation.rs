@@ -110,6 +110,8 @@ pub enum Why {
     Suspect,
     /// Other jobs are before it.
     BehindOthers,
+    /// The group of the job is paused.
+    GroupPaused,
     /// As many jobs of its group run as the limit of the group allows.
     GroupFull,
     /// As many jobs of its queue run as the limit of the queue allows.
@@ -161,6 +163,7 @@ impl Why {
             Self::SameKey => "same_key",
             Self::Suspect => "suspect",
             Self::BehindOthers => "behind_others",
+            Self::GroupPaused => "group_paused",
             Self::GroupFull => "group_full",
             Self::QueueFull => "queue_full",
             Self::GroupRate => "group_rate",
@@ -181,6 +184,7 @@ impl Why {
             Self::Dead
                 | Self::Overdue
                 | Self::Paused
+                | Self::GroupPaused
                 | Self::Unserved
                 | Self::UnknownKind
                 | Self::PoolStopped

@@ -79,6 +79,7 @@ pub(super) struct GroupSeen {
     pub(super) before: u64,
     pub(super) running: u64,
     pub(super) limit: Option<u32>,
+    pub(super) paused: Option<Timestamp>,
     pub(super) queue_running: u64,
     pub(super) queue_limit: Option<u32>,
     /// The number of groups that may start a job.

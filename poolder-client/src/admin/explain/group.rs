@@ -8,7 +8,7 @@ use crate::admin::explain::checks::Checks;
 use crate::admin::explain::explanation::Why;
 use crate::admin::explain::facts::Facts;
 use crate::admin::explain::ready;
-use crate::admin::words::{many, many_do, number, span, when};
+use crate::admin::words::{group_named, many, many_do, number, span, when};
 
 const RECORD: &str = "HGET limits:groups, limits:own and limits";
 const LANES: &str = "XLEN of the lanes front and suspect";
@@ -22,9 +22,14 @@ pub(super) fn check(facts: &Facts, checks: &mut Checks) {
     };
     let is_full = |running: u64, limit: Option<u32>| limit.is_some_and(|it| running >= it.into());
 
+    if let Some(at) = group.paused {
+        let text = format!("{} was paused {}", group_named(&group.name), when(at, facts.now));
+        let hint = "resume the group when the reason for the pause is gone";
+        checks.fail("pause", RECORD, (Why::GroupPaused, text), None, Some(hint.into()));
+    }
     let text = format!(
         "it waits for {}: {} before it, {}",
-        named(&group.name),
+        group_named(&group.name),
         many(group.before, "job"),
         taken(group.running, group.limit)
     );
@@ -93,14 +98,6 @@ fn by_rate(
     let (count, window) = (number(rate.count.into()), span(rate.window));
     let text = format!("rate: {count} in {window}, it may start {about}{}", when(until, now));
     (Some(until), text)
-}
-
-/// Names a group.
-pub(super) fn named(group: &str) -> String {
-    match group {
-        "" => "the group of jobs without one".to_owned(),
-        name => format!("group {name}"),
-    }
 }
 
 fn slots(facts: &Facts) -> u64 {

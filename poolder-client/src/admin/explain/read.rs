@@ -196,6 +196,7 @@ impl Client {
             }),
             running: record.map_or(0, |record| u64::from(record.running)),
             limit: facts.limit,
+            paused: facts.paused,
             queue_running: facts.queue_running,
             queue_limit: facts.queue_limit,
             turns: facts.turns,

@@ -23,6 +23,7 @@ pub(super) mod partitions;
 pub(super) mod pause;
 pub(super) mod pool_modes;
 mod portions;
+pub(super) mod purge_group;
 pub(super) mod queue;
 pub(super) mod remove;
 pub(super) mod reschedule;

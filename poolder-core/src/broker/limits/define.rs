@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::own::Change;
 use super::rate::Rate;
 use crate::broker::connection::reply;
 use crate::broker::keys::{LimitKeys, PartitionKeys};
@@ -11,7 +12,7 @@ use crate::job::{Error, Partition, check_group_name};
 /// The number of groups that are looked at in one call.
 const PAGE: usize = 250;
 /// The field of the hash of groups that is no group: `define.lua` writes it.
-const PAD: &[u8] = b"\0";
+pub(super) const PAD: &[u8] = b"\0";
 /// The greatest limit.
 const MAX_LIMIT: u32 = 1_000_000;
 /// The greatest weight of a group.
@@ -122,8 +123,16 @@ impl GroupLimits {
         check_rate("the rate of a group", self.rate)
     }
 
+    /// Reads the stored form. A word that is no limit stands for none.
+    pub(super) fn decode(text: &str) -> Self {
+        let mut words = text.split(' ').map(|word| word.parse().ok().filter(|limit| *limit > 0));
+        let (concurrency, weight) = (words.next().flatten(), words.next().flatten());
+        let rate = text.split(' ').find_map(|word| Rate::decode(word.strip_prefix("rate=")?));
+        Self { concurrency, weight, rate }
+    }
+
     /// Returns the stored form; empty for no limits.
-    fn encode(self) -> String {
+    pub(super) fn encode(self) -> String {
         let text = |value: Option<u32>| value.map_or_else(|| "-".into(), |value| value.to_string());
         if self == Self::new() {
             return String::new();
@@ -240,10 +249,7 @@ impl Broker {
     ) -> Result<bool, Error> {
         check_group_name(group)?;
         limits.check()?;
-        let keys = self.keys(partition);
-        let mut cmd = scripts::call(&scripts::OWN_LIMITS, keys.limits.of_groups());
-        cmd.arg(group).arg(limits.encode());
-        Ok(reply::int(self.command(&cmd).await?)? == 1)
+        Ok(self.change_own(partition, group, Change::Limits(limits)).await?.is_some())
     }
 
     /// Lets groups start jobs that may start since a limit was raised.

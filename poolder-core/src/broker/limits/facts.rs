@@ -3,6 +3,7 @@
 use redis::Value;
 
 use super::group::{GroupRecord, GroupState};
+use super::own::Own;
 use super::rate::Rate;
 use crate::broker::Broker;
 use crate::broker::connection::reply;
@@ -15,6 +16,8 @@ pub struct GroupFacts {
     pub record: Option<GroupRecord>,
     /// The most jobs of the group that run at a time: its own limit, or that of the queue.
     pub limit: Option<u32>,
+    /// When the group was paused; `None` for one that is not.
+    pub paused: Option<Timestamp>,
     /// The number of jobs of the queue that hold a permit.
     pub queue_running: u64,
     /// The most jobs of the queue that run at a time.
@@ -60,14 +63,14 @@ impl Broker {
         let time = |value: Value| reply::int(value).ok().map(Timestamp::from_millis);
         let record = reply::bytes(record).ok().and_then(|record| GroupRecord::read(&record));
         let is_later = record.is_some_and(|record| record.state == GroupState::Later);
-        let own = reply::text(own).unwrap_or_default();
-        let own_rate = own.split(' ').find_map(|part| Rate::decode(part.strip_prefix("rate=")?));
-        let own = own.split(' ').next().and_then(|own| own.parse::<u32>().ok());
+        let own = Own::read(&own);
+        let own_rate = own.limits.rate;
         let count =
             |value| -> Result<u64, Error> { Ok(u64::try_from(reply::int(value)?).unwrap_or(0)) };
         Ok(GroupFacts {
             record,
-            limit: own.or_else(|| number(each)),
+            limit: own.limits.concurrency.or_else(|| number(each)),
+            paused: own.paused,
             queue_running: count(front)?.saturating_add(count(suspect)?),
             queue_limit: number(all),
             turns: count(turns)?,

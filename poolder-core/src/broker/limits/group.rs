@@ -1,22 +1,50 @@
 //! The record of a group of jobs of a limited queue.
 
+use std::fmt;
+
+use serde::Serialize;
+
 use crate::job::Timestamp;
 
 /// The bytes of a record without times, and of one with them.
 const SIZES: [usize; 2] = [26, 39];
 
 /// The state of a group of a limited queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum GroupState {
     /// No job of the group waits.
     Empty,
     /// A job of the group starts when the group has its turn.
+    #[serde(rename = "startable")]
     Turn,
     /// As many jobs of the group run as its limit allows.
     Full,
     /// A job of the group may start at a later time, by its rate or since the group is held.
     Later,
+    /// An operator has paused the group: its jobs wait until it is resumed.
+    Paused,
+}
+
+impl fmt::Display for GroupState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl GroupState {
+    /// Returns the state as a word, as it is serialized.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Turn => "startable",
+            Self::Full => "full",
+            Self::Later => "later",
+            Self::Paused => "paused",
+        }
+    }
 }
 
 /// The record of a group of a limited queue.
@@ -55,6 +83,7 @@ impl GroupRecord {
             1 => GroupState::Turn,
             2 => GroupState::Full,
             3 => GroupState::Later,
+            4 => GroupState::Paused,
             _ => return None,
         };
         let (head, tail, ticket) = (number(0..5), number(5..10), number(18..24));

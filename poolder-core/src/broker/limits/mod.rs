@@ -10,6 +10,8 @@ pub(super) mod define;
 pub(super) mod facts;
 pub(super) mod group;
 pub(super) mod on_time;
+pub(super) mod own;
+pub(super) mod pages;
 pub(super) mod rate;
 pub(super) mod repair;
 pub(super) mod sort;

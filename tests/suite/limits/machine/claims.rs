@@ -87,6 +87,7 @@ impl Walk<'_> {
         self.check_held(started.keys())?;
         let groups = started.keys().cloned().collect();
         for (group, jobs) in started {
+            must!(!self.paused.contains(&group), "{group:?} is paused, and starts jobs");
             let order = self.order.get_mut(&group).unwrap();
             let first: BTreeSet<JobId> = order.drain(..jobs.len().min(order.len())).collect();
             let both: BTreeSet<JobId> = jobs.iter().copied().collect();

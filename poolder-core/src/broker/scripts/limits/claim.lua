@@ -182,7 +182,7 @@ local function round()
       -- The rest of a turn for which a claim was too small.
       if credit > 0 and turns == 1 then turn = math.min(credit, turn) end
       local take = math.min(turn, budget, tail - head)
-      if limits[i] > 0 then take = math.min(take, limits[i] - running) end
+      if limits[i] ~= 0 then take = math.min(take, limits[i] - running) end
       full_at, held = times_of(full_at, held, rates[i])
       if rates[i] then take = math.min(take, units_in(rates[i], full_at)) end
       if held > 0 then take = 0 end

@@ -16,7 +16,7 @@ local on = redis.call('HGET', KEYS[1], 'on')
 if not on then return -1 end
 if ARGV[2] == '1' and on == '1' then return -1 end
 if on == '1' then
-  redis.call('DEL', KEYS[5])
+  redis.call('UNLINK', KEYS[5])
   redis.call('HDEL', KEYS[1], 'each', 'all', 'own', 'each_rate', 'rate', 'full_at', 'held', 'again')
   redis.call('HSET', KEYS[1], 'on', '0')
   wake(k)

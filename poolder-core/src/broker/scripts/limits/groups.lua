@@ -10,8 +10,9 @@
 --   is full again in µs, until when it is held in ms. A record of another length counts as absent.
 -- States: EMPTY (no job waits), TURN (the group stands in the list of turns under its ticket; an
 --   entry with any other ticket is void), FULL (as many of its jobs run as its limit allows), LATER
---   (it may start a job at the time under which it stands in the timers)
-local EMPTY, TURN, FULL, LATER = 0, 1, 2, 3
+--   (it may start a job at the time under which it stands in the timers), PAUSED (an operator has
+--   paused it)
+local EMPTY, TURN, FULL, LATER, PAUSED = 0, 1, 2, 3, 4
 local FORM, LONG, FIRST = '>I5I5I4I4I6BB', '>I5I5I4I4I6BBI7I6', 1000000000
 -- The longest time for which a group or a queue is held, in µs.
 local LONGEST_HOLD = 86400000000
@@ -57,9 +58,11 @@ end
 
 -- Returns how many jobs of a group may run at a time (0 for any number), how many it starts in a
 -- turn, and its rate. Own limits of a group are two numbers, and a rate with its name in front; what
--- is "-" or absent is the default of the queue.
+-- is "-" or absent is the default of the queue. Those of a paused group have a "p" and the time of
+-- the pause in front: fewer than 0 of its jobs may run.
 local function limits_of(own, each, rate)
   if not own then return each, 1, rate end
+  if string.byte(own) == 112 then return -1, 1 end
   local limit, weight = string.match(own, '^(%S+) (%S+)')
   weight = math.floor(tonumber(weight) or 1)
   return tonumber(limit) or each, math.max(1, math.min(weight, 100)),
@@ -93,6 +96,7 @@ end
 -- that of its next job, if it is known.
 local function state_of(waiting, running, limit, rate, full_at, held, cost)
   if waiting == 0 then return EMPTY end
+  if limit < 0 then return PAUSED end
   if limit > 0 and running >= limit then return FULL end
   local at = held * 1000
   if full_at > 0 then at = math.max(at, time_of_units(rate, full_at, cost or 1)) end
