@@ -89,6 +89,7 @@ pub use jobs::settle::{
 pub use jobs::wait::WaitPart;
 pub use jobs::wait_permit::WaitAnswer;
 pub use limits::admit::Admission;
+pub use limits::counts::GroupCounts;
 pub use limits::define::{GroupLimits, Precedence, QueueLimits};
 pub use limits::facts::GroupFacts;
 pub use limits::group::{GroupRecord, GroupState};

@@ -105,6 +105,10 @@ metrics! {
         "1 while a node leads the first partition of the queue: promotes due jobs and ticks schedules.";
     Namespace Gauge QUEUE_UNREACHABLE "poolder_queue_unreachable_partitions" ["namespace", "queue"]
         "Partitions of the queue that did not answer, which the other metrics of the queue leave out.";
+    Namespace Gauge QUEUE_LIMIT "poolder_queue_limit" ["namespace", "queue", "limit"]
+        "The most jobs of a limited queue that run at a time: of the queue, and of each group; none where there is no limit.";
+    Namespace Gauge QUEUE_GROUPS "poolder_queue_groups" ["namespace", "queue", "groups"]
+        "Groups of a limited queue: active (a job waits or runs), startable (in line to start one), own (paused, or with own limits).";
     Namespace Gauge NODES "poolder_nodes" ["namespace", "state"]
         "Nodes in the roster: live, or silent for so long that they may be declared dead.";
     Namespace Counter NODES_DIED "poolder_nodes_died_total" ["namespace"]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{JobId, SavedView, Timestamp};
+use poolder::{JobId, QueueLimits, SavedView, Timestamp};
 use poolder_core::metrics::{Metric, catalogue};
 
 use super::{GUIDE, Guarded};
@@ -135,6 +135,8 @@ async fn an_exporter_exports_each_metric_but_those_that_take_the_right_to_read_j
     worker.client.enqueue(Number(1)).await.unwrap();
     // No node serves this queue, so that its job waits.
     worker.client.enqueue(Number(1)).queue("idle").await.unwrap();
+    let most = QueueLimits::new().concurrency(3);
+    worker.client.limits("idle").set(most).await.unwrap();
     let often = worker.client.schedule("often", "1s", Number(1)).prepare().unwrap();
     worker.client.declare_schedules("fleet", "1", &[often]).await.unwrap();
     let idle = format!("{{namespace=\"{}\",queue=\"idle\"}}", worker.name());

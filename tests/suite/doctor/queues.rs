@@ -98,6 +98,16 @@ async fn jobs_ticks_and_timers_that_are_overdue_are_found() {
     assert_eq!(codes(&space).await, ["late_schedules"]);
 }
 
+/// Limits the queue, and pauses a group.
+async fn served_group(space: &Space) -> poolder::LimitsHandle {
+    let about = format!(r#"{KINDS},"limits":true"#);
+    space.enter("n1", 0, 4, &about).await;
+    let limits = space.client.limits("q");
+    limits.set(QueueLimits::new()).await.unwrap();
+    limits.pause_group("acme").await.unwrap();
+    limits
+}
+
 #[tokio::test]
 async fn a_forgotten_pause_old_cancellations_and_mixed_deploys_are_found() {
     let space = served("d-old").await;
@@ -106,6 +116,14 @@ async fn a_forgotten_pause_old_cancellations_and_mixed_deploys_are_found() {
     set(&space, "HSET", "meta", &["paused", "1000"]).await;
     assert_eq!(codes(&space).await, ["long_pause"]);
     space.client.resume("q").await.unwrap();
+    let groups = served_group(&space).await;
+    assert_eq!(codes(&space).await, [""; 0], "a pause that has just begun");
+    set(&space, "HSET", "limits:own", &["acme", "p1000 - 5", "", "p2000 ", "other", "- 5"]).await;
+    let found = findings(&space).await.remove(0);
+    assert_eq!((found.code, found.severity), ("long_group_pause", Severity::Warning));
+    assert!(found.what.starts_with("group acme, as the first of 2 groups, was paused"), "{found}");
+    groups.end().await.unwrap();
+    space.client.broker().go_on_ending_limits(&first()).await.unwrap();
     set(&space, "ZADD", "cancelled", &["1000", "0123456789abcdef"]).await;
     let found = findings(&space).await.remove(0);
     assert_eq!((found.code, found.severity), ("old_cancels", Severity::Note));

@@ -13,6 +13,8 @@ pub(in crate::admin) struct QueueFacts {
     pub(in crate::admin) is_addressed: bool,
     /// True for a queue with limits.
     pub(in crate::admin) is_limited: bool,
+    /// The groups that are paused, and since when, the longest first.
+    pub(in crate::admin) paused_groups: Vec<(String, Timestamp)>,
     /// The time of a pause.
     pub(in crate::admin) paused: Option<Timestamp>,
     /// The kinds and versions of the jobs that were looked at, and how many of each.

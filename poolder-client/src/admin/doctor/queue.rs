@@ -1,5 +1,7 @@
 //! Faults of a queue beside those of the rules of attention. Pure.
 
+use std::time::Duration;
+
 use poolder_core::Timestamp;
 
 use crate::admin::attention::ObservedNode;
@@ -7,8 +9,10 @@ use crate::admin::doctor::diagnosis::QueueMemory;
 use crate::admin::doctor::facts::QueueFacts;
 use crate::admin::doctor::partition;
 use crate::admin::finding::{Finding, Severity};
-use crate::admin::words::memory;
+use crate::admin::words::{group_named, many, memory, when};
 
+/// A group that is paused for longer is reported.
+const LONG_PAUSE: Duration = Duration::from_secs(3_600);
 /// A payload above this should be stored elsewhere.
 const LARGE: usize = 256 << 10;
 
@@ -69,9 +73,31 @@ pub(super) fn check(
             ),
         ));
     }
+    paused_groups(queue, now, findings);
     let serves = |node: &ObservedNode| !node.is_silent && node.kinds_of(&queue.queue).is_some();
     let is_served = nodes.iter().any(serves);
     for part in &queue.partitions {
         partition::check(queue, part, is_served, now, findings);
     }
+}
+
+/// Finds groups that have been paused for long.
+fn paused_groups(queue: &QueueFacts, now: Timestamp, findings: &mut Vec<Finding>) {
+    let long = queue.paused_groups.iter().filter(|(_, since)| now.since(*since) > LONG_PAUSE);
+    let count = long.clone().count() as u64;
+    let Some((name, since)) = long.clone().next() else { return };
+    let which = match count {
+        1 => group_named(name),
+        more => format!("{}, as the first of {},", group_named(name), many(more, "group")),
+    };
+    findings.push(Finding::new(
+        "long_group_pause",
+        Severity::Warning,
+        format!("queue {}", queue.queue),
+        (
+            format!("{which} was paused {}", when(*since, now)),
+            "the jobs of a paused group wait until it is resumed",
+            "resume the group, or purge it, when the reason for the pause is gone",
+        ),
+    ));
 }

@@ -144,6 +144,7 @@ impl Client {
             queue: queue.clone(),
             is_addressed: false,
             is_limited: false,
+            paused_groups: vec![],
             paused: None,
             kinds: vec![],
             largest: None,
@@ -158,6 +159,9 @@ impl Client {
         let pool = pool.filter(|pool| pool.mode.is_addressed());
         facts.is_addressed = pool.is_some();
         (facts.paused, facts.is_limited) = (commands.paused, commands.limited);
+        if facts.is_limited {
+            facts.paused_groups = broker.paused_groups(&home).await?;
+        }
         Ok((facts, pool.map_or(1, |pool| usize::from(pool.top).max(1))))
     }
 

@@ -1,11 +1,11 @@
 //! Reads everything once, in a bounded number of requests.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[cfg(feature = "schedules")]
 use futures_util::future::try_join_all;
-use futures_util::future::{BoxFuture, try_join, try_join4};
-use poolder_core::broker::{NodeView, ServerView};
+use futures_util::future::{BoxFuture, try_join3, try_join4};
+use poolder_core::broker::{GroupCounts, NodeView, ServerView};
 use poolder_core::policy::dispatch::Mode;
 use poolder_core::view::QueueView;
 use poolder_core::{Error, QueueName, Timestamp};
@@ -34,6 +34,8 @@ pub(super) struct Reading {
     /// The shared queues that have no leader. The slots of an addressed pool are led by their
     /// holders, which are no leaders.
     pub(super) leaderless: BTreeSet<QueueName>,
+    /// The limits and the numbers of groups of the limited queues.
+    pub(super) limits: BTreeMap<QueueName, GroupCounts>,
     pub(super) nodes: Vec<NodeView>,
     /// The names of the nodes that were declared dead last.
     pub(super) dead: Vec<String>,
@@ -60,13 +62,14 @@ impl Reading {
             let mut queues = client.overview().await?;
             let more_queues = queues.len().saturating_sub(MOST);
             queues.truncate(MOST);
-            let found = try_join(leaderless(client, &queues), schedules(client, &queues)).await?;
+            let (leaderless, schedules) = (leaderless(client, &queues), schedules(client, &queues));
+            let found = try_join3(leaderless, limits(client, &queues), schedules).await?;
             Ok((queues, more_queues, found))
         };
         let broker = client.broker();
         let read = try_join4(queues, client.nodes(), broker.dead_nodes(), broker.servers_at_once());
         let ((queues, more_queues, found), mut nodes, dead, servers) = read.await?;
-        let (leaderless, (schedules, more_schedules)) = found;
+        let (leaderless, limits, (schedules, more_schedules)) = found;
         let more_nodes = nodes.len().saturating_sub(MOST);
         nodes.truncate(MOST);
         let left_out =
@@ -75,7 +78,7 @@ impl Reading {
             Some(now) => now,
             None => broker.server_now().await?,
         };
-        Ok(Self { queues, leaderless, nodes, dead, schedules, servers, now, left_out })
+        Ok(Self { queues, leaderless, limits, nodes, dead, schedules, servers, now, left_out })
     }
 }
 
@@ -86,6 +89,25 @@ async fn leaderless(client: &Client, queues: &[QueueView]) -> Result<BTreeSet<Qu
     let modes = client.broker().pool_modes(&without).await?;
     let shared = |(queue, mode)| (mode == Mode::Shared).then_some(queue);
     Ok(without.into_iter().zip(modes).filter_map(shared).collect())
+}
+
+/// Reads the limits of these queues; none where the user may not read them.
+async fn limits(
+    client: &Client,
+    queues: &[QueueView],
+) -> Result<BTreeMap<QueueName, GroupCounts>, Error> {
+    let names: Vec<QueueName> = queues.iter().map(|view| view.queue.clone()).collect();
+    match client.broker().group_counts(&names).await {
+        Ok(counts) => {
+            let limited = names.into_iter().zip(counts);
+            Ok(limited.filter_map(|(queue, counts)| Some((queue, counts?))).collect())
+        }
+        Err(error) if error.is_auth() => {
+            tracing::debug!(%error, "the limits are left out of the metrics");
+            Ok(BTreeMap::new())
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads the times of the schedules of these queues, and how many schedules are left out.

@@ -79,6 +79,7 @@ pub(super) fn render(namespace: &str, reading: &Reading, slots: &[Slots], died: 
         None => reading.leaderless.contains(&view.queue).then_some(0.0),
     });
     gauge(&catalogue::QUEUE_UNREACHABLE, &|view, _| Some(view.unreachable.len() as f64));
+    limits(&mut text, namespace, reading);
     nodes(&mut text, namespace, reading, died);
     schedules(&mut text, namespace, reading);
     servers(&mut text, namespace, reading);
@@ -120,6 +121,26 @@ fn jobs(text: &mut MetricsText, namespace: &str, reading: &Reading) {
     for view in &reading.queues {
         for (event, times) in &view.counters {
             text.sample(&[namespace, view.queue.as_str(), event], *times);
+        }
+    }
+}
+
+fn limits(text: &mut MetricsText, namespace: &str, reading: &Reading) {
+    text.describe(&catalogue::QUEUE_LIMIT);
+    for (queue, counts) in &reading.limits {
+        let limits = &counts.limits;
+        for (name, limit) in [("queue", limits.concurrency), ("group", limits.group_concurrency)] {
+            if let Some(limit) = limit {
+                text.sample(&[namespace, queue.as_str(), name], u64::from(limit));
+            }
+        }
+    }
+    text.describe(&catalogue::QUEUE_GROUPS);
+    for (queue, counts) in &reading.limits {
+        for (name, groups) in
+            [("active", counts.active), ("startable", counts.turns), ("own", counts.own)]
+        {
+            text.sample(&[namespace, queue.as_str(), name], groups);
         }
     }
 }

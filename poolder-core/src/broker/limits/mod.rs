@@ -6,6 +6,7 @@
 //! only, and given back by the step that removes the entry.
 
 pub(super) mod admit;
+pub(super) mod counts;
 pub(super) mod define;
 pub(super) mod facts;
 pub(super) mod group;
