@@ -12,8 +12,8 @@ use poolder_core::history::Actor;
 use crate::dashboard;
 use crate::output::{Colour, Form};
 use crate::{
-    audit, batch, errors, export, health, import, job, journal, metrics, node, past, pool, program,
-    queue, schedule, stats, unique,
+    audit, batch, errors, export, group, health, import, job, journal, limits, metrics, node, past,
+    pool, program, queue, schedule, stats, unique,
 };
 
 /// Operates the queues of Poolder.
@@ -70,6 +70,16 @@ pub(crate) enum Noun {
     Error {
         #[command(subcommand)]
         verb: errors::ErrorVerb,
+    },
+    /// How many jobs of a queue, and of each of its groups, run at a time: get, set, end.
+    Limits {
+        #[command(subcommand)]
+        verb: limits::LimitsVerb,
+    },
+    /// Groups of limited queues: ls, get, pause, resume, purge, limit.
+    Group {
+        #[command(subcommand)]
+        verb: group::GroupVerb,
     },
     /// Keys of unique jobs: ls, get, release.
     Unique {

@@ -35,10 +35,12 @@ mod errors;
 mod explain;
 mod export;
 mod failure;
+mod group;
 mod health;
 mod import;
 mod job;
 mod journal;
+mod limits;
 mod log;
 mod many;
 mod metrics;
@@ -120,6 +122,8 @@ async fn run(args: &Args) -> Result<Report, Failure> {
         Noun::Status => health::status(common).await,
         Noun::Doctor(options) => health::doctor(common, options).await,
         Noun::Error { verb } => errors::run(common, verb).await,
+        Noun::Limits { verb } => limits::run(common, verb).await,
+        Noun::Group { verb } => group::run(common, verb).await,
         Noun::Unique { verb } => unique::run(common, verb).await,
         Noun::History(past) => past::history(common, past).await,
         Noun::Audit(options) => audit::run(common, options).await,

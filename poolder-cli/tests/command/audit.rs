@@ -71,6 +71,12 @@ async fn each_command_that_changes_something_leaves_an_entry_with_the_actor() {
     let every = ["--queue", "q", "--kind", "number", "--every", "1h"];
     let hourly = |verb: &'static str| vec!["schedule", verb, "hourly", "--queue", "q"];
     let changes: Vec<(Vec<&str>, &str)> = vec![
+        (vec!["limits", "set", "q", "--group-concurrency", "2"], "limits.set"),
+        (vec!["group", "limit", "q", "acme", "--weight", "2"], "group.limit"),
+        (vec!["group", "pause", "q", "acme"], "group.pause"),
+        (vec!["group", "resume", "q", "acme"], "group.resume"),
+        (vec!["group", "purge", "q", "acme"], "group.purge"),
+        (vec!["limits", "end", "q"], "limits.end"),
         (vec!["queue", "pause", "q"], "queue.pause"),
         (vec!["queue", "resize", "slots", "3"], "pool.resize"),
         (vec!["pool", "stop", "slots"], "pool.stop"),

@@ -30,6 +30,14 @@ async fn a_dry_run_changes_no_key() {
     for (words, would) in [
         (&["queue", "pause", "q"][..], "pause q"),
         (&["queue", "resume", "q"], "resume q"),
+        (&["limits", "set", "q", "--concurrency", "3"], "limit queue q to 3 jobs at a time"),
+        (&["limits", "end", "q"], "end the limits of queue q"),
+        (&["group", "pause", "q", "acme"], "pause group acme of queue q"),
+        (&["group", "resume", "q", "acme"], "resume group acme of queue q"),
+        (
+            &["group", "limit", "q", "acme", "--weight", "2"],
+            "limit group acme of queue q to weight",
+        ),
         (&["queue", "resize", "slots", "7"], "resize slots from"),
         (&["pool", "stop", "slots"], "stop pool slots"),
         (&["pool", "start", "slots", "--slot", "0"], "start slot 0 of pool slots"),

@@ -6,6 +6,7 @@ mod dashboard;
 mod documents;
 mod dry_run;
 mod failures;
+mod group;
 mod health;
 mod job;
 mod journal;
