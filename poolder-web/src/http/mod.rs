@@ -23,6 +23,7 @@ pub(crate) fn router<S: Clone + Send + Sync + 'static>(shared: Shared) -> Router
         .route("/queues", get(page::queues))
         .route("/queues/{queue}", get(page::queue))
         .route("/queues/{queue}/keys", get(page::keys))
+        .route("/queues/{queue}/groups", get(page::groups))
         .route("/jobs", get(page::jobs))
         .route("/job/{*handle}", get(page::job))
         .route("/blast/{*handle}", get(page::blast_radius))

@@ -158,7 +158,9 @@ fn links(context: &Context, view: &QueueView) -> Vec<(&'static str, String)> {
     let queue = &view.queue;
     let slots = ("Slots", context.link(&format!("/pools/{queue}")));
     let keys = ("Unique jobs", context.link(&format!("/queues/{queue}/keys")));
-    let all = [(view.partitions.len() > 1).then_some(slots), Some(keys)];
+    let groups = ("Groups", context.link(&format!("/queues/{queue}/groups")));
+    let is_addressed = view.partitions.len() > 1;
+    let all = [is_addressed.then_some(slots), Some(keys), (!is_addressed).then_some(groups)];
     all.into_iter().flatten().collect()
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use poolder::{BatchOptions, Status, Unique};
+use poolder::{BatchOptions, QueueLimits, Status, Unique};
 use poolder_core::broker::NodeOrder;
 
 use crate::actions::{ask, button, said};
@@ -142,4 +142,35 @@ pub(crate) async fn of_key(world: &World, tab: &Tab) -> Result<(), String> {
     said(tab, "key")?;
     let (keys, _) = world.client.inspect(QUEUE).unique_keys(None, 10).await.map_err(text)?;
     must(keys.is_empty(), "the key is still held")
+}
+
+/// Pauses, resumes or purges a group of a limited queue.
+pub(crate) async fn of_group(world: &World, tab: &Tab, action: &str) -> Result<(), String> {
+    let limits = world.client.limits(QUEUE);
+    limits.set(QueueLimits::new().group_concurrency(1)).await.map_err(text)?;
+    for to in ["ana", "bob"] {
+        let job = world.client.enqueue(Ship { to: to.into() }).group("acme");
+        job.await.map_err(text)?;
+    }
+    if action == "group-resume" {
+        limits.pause_group("acme").await.map_err(text)?;
+    }
+    tab.open(&world.queue_page())?;
+    tab.press("a[href$='/groups']")?;
+    if action == "group-purge" {
+        ask(tab, action)?;
+        tab.shows("Delete 2 jobs of group acme")?;
+        tab.type_into("#in-typed", "acme")?;
+    }
+    tab.press(&button(action))?;
+    said(tab, "The same: poolder group")?;
+    let group = limits.group("acme").await.map_err(text)?;
+    must(
+        match action {
+            "group-pause" => group.as_ref().is_some_and(|group| group.paused.is_some()),
+            "group-resume" => group.as_ref().is_some_and(|group| group.paused.is_none()),
+            _ => group.is_none(),
+        },
+        format!("{group:?}"),
+    )
 }

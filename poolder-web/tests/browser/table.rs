@@ -18,6 +18,7 @@ pub(crate) const PAGES: &[(&str, &str)] = &[
     ("/job/{*handle}", "/job/{running}"),
     ("/job/{*handle}", "/job/{done}"),
     ("/queues/{queue}/keys", "/queues/mail/keys"),
+    ("/queues/{queue}/groups", "/queues/reports/groups"),
     ("/blast/{*handle}", "/blast/{dead}"),
     ("/errors", "/errors"),
     ("/errors/{id}", "/errors/{error}"),
@@ -89,6 +90,9 @@ pub(crate) const ACTIONS: &[&str] = &[
     "key-release",
     "error-mute",
     "error-unmute",
+    "group-pause",
+    "group-resume",
+    "group-purge",
 ];
 
 /// Returns the routes and actions of the dashboard that no check visits, and those that are not there

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use poolder::prelude::*;
-use poolder::{BatchOptions, JobState};
+use poolder::{BatchOptions, JobState, QueueLimits};
 use poolder_core::policy::dispatch::Mode as PoolMode;
 use poolder_web::{Access, Dashboard};
 
@@ -237,4 +237,55 @@ async fn keys_of_unique_jobs_are_shown_found_and_released() {
     let again = post(&router, "/act", &form).await;
     let said = again.headers["set-cookie"].to_str().unwrap();
     assert!(said.contains("was%20free%20already"), "{said}");
+}
+
+#[tokio::test]
+async fn groups_are_shown_found_paused_and_purged() {
+    let world = World::new("web-groups");
+    let router = world.router();
+    world.client.enqueue(welcome("zoe")).await.unwrap();
+    let text = page(&router, "/queues/mail/groups").await;
+    assert!(text.contains("the queue has no limits"), "{text}");
+    assert!(page(&router, "/queues/mail").await.contains("/queues/mail/groups"));
+    let limits = world.client.limits("mail");
+    limits.set(QueueLimits::new().concurrency(9).group_concurrency(2)).await.unwrap();
+    let partition = poolder::Partition::first(poolder::QueueName::new("mail").unwrap());
+    world.client.broker().sort(&partition, &mut Default::default()).await.unwrap();
+    for (group, jobs) in [("acme", 3), ("<b>co</b>", 1)] {
+        for _ in 0..jobs {
+            world.client.enqueue(welcome("ana")).group(group).await.unwrap();
+        }
+    }
+    let text = page(&router, "/queues/mail/groups").await;
+    assert!(text.contains("9 jobs of the queue at a time, 2 jobs of a group at a time"), "{text}");
+    assert!(text.contains("starts jobs") && text.contains("without a group"), "{text}");
+    assert!(!text.contains("<b>co</b>") && text.contains("&lt;b&gt;co&lt;/b&gt;"), "{text}");
+    let one = page(&router, "/queues/mail/groups?group=acme").await;
+    assert!(one.contains(">acme<") && !one.contains("without a group"), "{one}");
+    let too_long = format!("/queues/mail/groups?group={}", "x".repeat(129));
+    assert_eq!(get(&router, &too_long).await.status, StatusCode::BAD_REQUEST);
+
+    let form = |action: &str| format!("action={action}&queue=mail&group=acme");
+    let operates = Dashboard::new(world.client.clone()).authorize(|_, _| Access::Operate).router();
+    assert_eq!(post(&operates, "/act", &form("group-pause")).await.status, StatusCode::SEE_OTHER);
+    let group = async || limits.group("acme").await.unwrap().unwrap();
+    assert!(group().await.paused.is_some());
+    let text = page(&operates, "/queues/mail/groups").await;
+    assert!(text.contains("group-resume") && !text.contains("group-purge"), "{text}");
+    let purge = form("group-purge");
+    assert_eq!(post(&operates, "/act", &purge).await.status, StatusCode::FORBIDDEN);
+    let asked = page(&router, &format!("/confirm?{purge}")).await;
+    assert!(asked.contains("Delete 3 jobs of group acme of mail that wait?"), "{asked}");
+    assert!(asked.contains("poolder group purge mail acme"), "{asked}");
+    // Without the name, and with more jobs than the question has named, it is asked again.
+    for fields in ["count=3", "count=3&typed=mail", "count=2&typed=acme"] {
+        let again = post(&router, "/act", &format!("{purge}&{fields}")).await;
+        assert_eq!(again.status, StatusCode::CONFLICT, "{fields}: {}", again.text);
+    }
+    assert_eq!(group().await.waiting, 3);
+    let done = post(&router, "/act", &format!("{purge}&count=3&typed=acme")).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text);
+    assert_eq!(group().await.waiting, 0);
+    assert_eq!(post(&router, "/act", &form("group-resume")).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(limits.group("acme").await.unwrap(), None);
 }

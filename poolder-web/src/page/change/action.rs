@@ -38,6 +38,9 @@ pub(in crate::page) enum Action {
     ReleaseKey,
     MuteError,
     UnmuteError,
+    PauseGroup,
+    ResumeGroup,
+    PurgeGroup,
 }
 
 /// A button that makes a change, or leads to the question before it.
@@ -51,7 +54,7 @@ pub(crate) struct Button {
 }
 
 impl Action {
-    pub(in crate::page) const ALL: [Self; 29] = [
+    pub(in crate::page) const ALL: [Self; 32] = [
         Self::PauseAll,
         Self::ResumeAll,
         Self::Pause,
@@ -81,6 +84,9 @@ impl Action {
         Self::ReleaseKey,
         Self::MuteError,
         Self::UnmuteError,
+        Self::PauseGroup,
+        Self::ResumeGroup,
+        Self::PurgeGroup,
     ];
 
     /// Returns the action of a name in a form.
@@ -119,6 +125,9 @@ impl Action {
             Self::ReleaseKey => "key-release",
             Self::MuteError => "error-mute",
             Self::UnmuteError => "error-unmute",
+            Self::PauseGroup => "group-pause",
+            Self::ResumeGroup => "group-resume",
+            Self::PurgeGroup => "group-purge",
         }
     }
 
@@ -136,6 +145,7 @@ impl Action {
             Self::FlushBatch | Self::PopEntry => Sort::List,
             Self::ReleaseKey => Sort::Key,
             Self::MuteError | Self::UnmuteError => Sort::Error,
+            Self::PauseGroup | Self::ResumeGroup | Self::PurgeGroup => Sort::Group,
             _ => Sort::Job,
         }
     }
@@ -154,6 +164,8 @@ impl Action {
             | Self::RunSchedule
             | Self::PauseSchedule
             | Self::ResumeSchedule
+            | Self::PauseGroup
+            | Self::ResumeGroup
             | Self::FlushBatch
             | Self::MuteError
             | Self::UnmuteError => Access::Operate,
@@ -185,8 +197,8 @@ impl Action {
         match self {
             Self::PauseAll => "Pause all…",
             Self::ResumeAll => "Resume all…",
-            Self::Pause | Self::PauseSchedule => "Pause",
-            Self::Resume | Self::ResumeSchedule | Self::ResumeNode => "Resume",
+            Self::Pause | Self::PauseSchedule | Self::PauseGroup => "Pause",
+            Self::Resume | Self::ResumeSchedule | Self::ResumeNode | Self::ResumeGroup => "Resume",
             Self::Drain => "Drain…",
             Self::Purge => "Delete the dead…",
             Self::Resize => "Resize…",
@@ -207,6 +219,7 @@ impl Action {
             Self::ReleaseKey => "Release…",
             Self::MuteError => "Mute…",
             Self::UnmuteError => "Unmute",
+            Self::PurgeGroup => "Purge…",
         }
     }
 
@@ -240,6 +253,9 @@ impl Action {
             Self::ReleaseKey => "unique release",
             Self::MuteError => "error mute",
             Self::UnmuteError => "error unmute",
+            Self::PauseGroup => "group pause",
+            Self::ResumeGroup => "group resume",
+            Self::PurgeGroup => "group purge",
         };
         let values = match self {
             Self::Resize => format!(" {}", word(fields, "size", "SLOTS")),

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::action::Action;
 use super::actor::client;
 use super::fleet;
+use super::group;
 use super::inputs::read_time;
 use super::mute;
 use super::question::shown;
@@ -34,6 +35,7 @@ pub(super) async fn make(
             of_list(&client, action, (queue, batcher, group), fields).await
         }
         Subject::Error(id, _) => mute::make(context, &client, action, *id, fields).await,
+        Subject::Group(queue, group) => group::make(&client, action, queue, group).await,
         Subject::Key(queue, key) => {
             let inspector = client.inspect(queue);
             let Some(seen) = inspector.unique_key(*key).await? else {

@@ -5,6 +5,7 @@ mod actor;
 mod asked;
 mod buttons;
 mod fleet;
+mod group;
 mod inputs;
 mod make;
 mod mute;

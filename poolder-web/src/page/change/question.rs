@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::action::Action;
 use super::asked::{ConfirmPage, Question};
 use super::fleet;
+use super::group;
 use super::inputs::{Input, time};
 use super::mute;
 use super::subject::Subject;
@@ -48,6 +49,9 @@ pub(super) async fn ask(
             asked.question = format!("Delete {} of {queue} {which}?", many(count, "job"));
             asked.hidden.push(("count".into(), count.to_string()));
             (asked.typed, asked.button) = (queue.to_string(), "Delete");
+        }
+        (_, Subject::Group(queue, group)) => {
+            group::ask(context, queue, group, &mut asked).await?;
         }
         (Action::Resize, Subject::Queue(queue)) => {
             let view = context.shared.client.pool::<()>(queue).view().await?;
@@ -189,9 +193,13 @@ pub(super) async fn not_confirmed(
         (Action::Drain | Action::Purge, Subject::Queue(queue)) => {
             (format!("the name {queue}"), "job", "deleted", concerned(context, action, queue).await)
         }
+        (Action::PurgeGroup, Subject::Group(queue, group)) => {
+            let word = format!("the name {}", group::typed(queue, group));
+            (word, "job", "deleted", group::count(context, queue, group).await)
+        }
         _ => return None,
     };
-    if fields.get("typed") != word.trim_start_matches("the name ") {
+    if fields.get("typed") != word.strip_prefix("the name ").unwrap_or(&word) {
         return Some(format!("Type {word} to go on."));
     }
     match now {

@@ -1,5 +1,5 @@
-//! The subjects of changes: all queues, one, jobs, nodes, schedules, pools and slots, lists of batchers, and
-//! keys of unique jobs; how forms write them, and how the command does.
+//! The subjects of changes: all queues, one, jobs, nodes, schedules, pools and slots, lists of
+//! batchers, keys of unique jobs, errors, and groups; how forms write them, and how the command does.
 
 use poolder_core::history::ErrorId;
 use poolder_core::{Handle, QueueName, UniqueKey};
@@ -20,6 +20,7 @@ pub(in crate::page) enum Sort {
     List,
     Key,
     Error,
+    Group,
 }
 
 /// The subject of a change.
@@ -42,6 +43,8 @@ pub(in crate::page) enum Subject {
     Key(QueueName, UniqueKey),
     /// A group of equal errors, of a queue.
     Error(ErrorId, Option<QueueName>),
+    /// A group of a limited queue; the empty name is that of the jobs without one.
+    Group(QueueName, String),
 }
 
 /// The longest name of a node.
@@ -78,6 +81,7 @@ impl Subject {
             },
             Sort::Key => Self::Key(queue()?, fields.get("key").parse()?),
             Sort::Error => Self::Error(fields.get("error").parse()?, None),
+            Sort::Group => Self::Group(queue()?, fields.get("group").to_owned()),
         })
     }
 
@@ -102,6 +106,9 @@ impl Subject {
             ],
             Self::Key(queue, key) => vec![("queue", queue.to_string()), ("key", key.to_string())],
             Self::Error(id, _) => vec![("error", id.to_string())],
+            Self::Group(queue, group) => {
+                vec![("queue", queue.to_string()), ("group", group.clone())]
+            }
         }
     }
 
@@ -115,7 +122,8 @@ impl Subject {
             | Self::Schedule(queue, _)
             | Self::Pool(queue, _)
             | Self::List { queue, .. }
-            | Self::Key(queue, _) => Some(queue),
+            | Self::Key(queue, _)
+            | Self::Group(queue, _) => Some(queue),
         }
     }
 
@@ -143,6 +151,7 @@ impl Subject {
             }
             Self::Key(queue, key) => format!("{queue} {key}"),
             Self::Error(id, _) => id.to_string(),
+            Self::Group(queue, group) => format!("{queue} {}", quoted(group)),
         }
     }
 
@@ -202,7 +211,7 @@ mod tests {
 
     #[test]
     fn subjects_are_read_as_they_are_written() {
-        let lists: [Written<'_>; 7] = [
+        let lists: [Written<'_>; 9] = [
             (Sort::Queue, &[("queue", "mail")], "mail"),
             (Sort::Node, &[("node", "it's")], r"'it'\''s'"),
             (Sort::Schedule, &[("queue", "mail"), ("schedule", "a")], "a --queue mail"),
@@ -210,6 +219,8 @@ mod tests {
             (Sort::Pool, &[("queue", "mail"), ("slot", "3")], "mail --slot 3"),
             (Sort::List, &[("queue", "mail"), ("batcher", "b"), ("group", "a b")], "mail/b 'a b'"),
             (Sort::List, &[("queue", "b"), ("batcher", "b"), ("group", "")], "b"),
+            (Sort::Group, &[("queue", "mail"), ("group", "a b")], "mail 'a b'"),
+            (Sort::Group, &[("queue", "mail"), ("group", "")], "mail ''"),
         ];
         for (sort, fields, argument) in lists {
             let subject = Subject::of(sort, &fields.iter().copied().collect()).unwrap();

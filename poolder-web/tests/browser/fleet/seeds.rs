@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use poolder::prelude::*;
-use poolder::{Backoff, JobState, Receipt};
+use poolder::{Backoff, JobState, QueueLimits, Receipt};
 use poolder_core::Error;
 
 use super::jobs::{
@@ -35,6 +35,14 @@ pub(super) async fn sow(
     for month in 1..=9 {
         export(&format!("2025-0{month}")).lane(Lane::Low).await?;
     }
+    let limits = client.limits("reports");
+    limits.set(QueueLimits::new().concurrency(2).group_concurrency(1)).await?;
+    for (group, months) in [("acme", 4), ("globex", 2)] {
+        for month in 1..=months {
+            export(&format!("2026-0{month}")).group(group).await?;
+        }
+    }
+    limits.pause_group("globex").await?;
     for video in 0..340 {
         let ready = client.enqueue(Transcode { video, codec: "av1".into() }).await?;
         if video == 0 {
