@@ -62,10 +62,11 @@ end
 -- the pause in front: fewer than 0 of its jobs may run.
 local function limits_of(own, each, rate)
   if not own then return each, 1, rate end
-  if string.byte(own) == 112 then return -1, 1 end
+  local paused = string.byte(own) == 112
+  if paused then own = string.match(own, '^p%d+ (.*)$') or '' end
   local limit, weight = string.match(own, '^(%S+) (%S+)')
   weight = math.floor(tonumber(weight) or 1)
-  return tonumber(limit) or each, math.max(1, math.min(weight, 100)),
+  return paused and -1 or tonumber(limit) or each, math.max(1, math.min(weight, 100)),
     rate_of(string.match(own, ' rate=(%S+)')) or rate
 end
 
