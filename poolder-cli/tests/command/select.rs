@@ -113,7 +113,7 @@ async fn all_jobs_that_satisfy_conditions_are_changed_after_a_confirmation() {
     );
     assert_eq!(
         program.ok(&[&patch[..], &["--where", "payload=4"]].concat()),
-        "revived 1 of 1 dead jobs of q\n"
+        "revived 1 of 1 dead job of q\n"
     );
     let edited = program.json(&["job", "ls", "q", "--where", "payload.number=4"]);
     assert_eq!(edited["jobs"].as_array().unwrap().len(), 1, "{edited}");

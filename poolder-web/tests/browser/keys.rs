@@ -47,7 +47,11 @@ pub(crate) async fn each(server: &Server, tab: &Tab) -> Result<(), String> {
 
     // The job of the row that was reached, without a choice before; Enter opens it.
     let dead = world.dead("dan").await?;
-    tab.open(&format!("{}?state=dead", world.queue_page()))?;
+    // The numbers of a page are up to a second old.
+    tab.until("the list has its bar", || {
+        tab.open(&format!("{}?state=dead", world.queue_page()))?;
+        Ok(tab.value("document.querySelector('#bulk') != null")? == true)
+    })?;
     tab.key("j")?;
     here(tab, &dead)?;
     tab.key("r")?;
