@@ -1,6 +1,7 @@
 //! Unique jobs: see `docs/unique.md`.
 
 mod ends;
+mod groups;
 mod jobs;
 mod keys;
 mod last;
