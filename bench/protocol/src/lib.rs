@@ -46,6 +46,10 @@ pub enum Work {
     Delayed,
     /// Enqueue `jobs` that are all due at the same moment.
     DelayedAtOnce,
+    /// Work on `jobs` that are enqueued at an even rate, some hundred in each second.
+    Paced,
+    /// As `Paced`, and keep the finished jobs.
+    PacedKept,
     /// As `Drain`, but every job fails once and is retried as soon as the contender allows.
     Retry,
     /// Run a worker of `queues` queues without a job, for `seconds`.
@@ -142,9 +146,12 @@ pub struct Report {
     /// The time of the longest command at the server, in ms, for work that measures it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub longest_ms: Option<f64>,
-    /// The round trips of a job, for work that counts them itself.
+    /// The most round trips of a job, for work that counts them itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trips: Option<f64>,
+    /// The memory of a job at the server, in bytes, for work that measures it itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<f64>,
 }
 
 /// Percentiles in ms.

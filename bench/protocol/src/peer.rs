@@ -124,7 +124,9 @@ async fn attempt<P: Peer>(run: &Run, peer: &P) -> Result<Option<Report>, AnyErro
             tokio::time::sleep(Duration::from_secs(order.seconds)).await;
             return Ok(Some(Report { seconds: order.seconds as f64, ..Report::default() }));
         }
-        Work::EnqueueIdempotent
+        Work::Paced
+        | Work::PacedKept
+        | Work::EnqueueIdempotent
         | Work::EnqueueGroups
         | Work::DrainGroups
         | Work::StoreGroups

@@ -101,6 +101,7 @@ impl Contender {
                     idle_us: 0.0,
                     longest_ms: None,
                     trips: None,
+                    bytes: None,
                 });
             }
             if Instant::now() > deadline {

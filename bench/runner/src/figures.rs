@@ -64,7 +64,7 @@ pub fn figures(
     figures.insert(COMMANDS, commands / jobs);
     let reads = (after.reads - before.reads) / jobs;
     figures.insert(TRIPS, report.trips.unwrap_or(reads));
-    figures.insert(BYTES, (after.memory - before.memory) / jobs);
+    figures.insert(BYTES, report.bytes.unwrap_or((after.memory - before.memory) / jobs));
     figures
 }
 

@@ -2,6 +2,7 @@
 
 mod batches;
 mod fleet;
+mod kept;
 mod limits;
 mod look;
 
@@ -305,7 +306,7 @@ fn all() -> Vec<Row> {
             .rounds(1)
             .quick(),
     ]);
-    rows.extend(schedules());
+    rows.extend(kept::all().into_iter().chain(schedules()));
     for (bytes, jobs) in [(100, 200_000), (1024, 100_000), (65_536, 4_000)] {
         let (name, title) = (format!("payload-{bytes}"), format!("drain, payload {bytes} bytes"));
         rows.push(drain(&name, &title, jobs).with(|order| order.payload = bytes));
@@ -349,8 +350,7 @@ fn all() -> Vec<Row> {
         drain("running-10000", "drain, beside 10,000 running jobs", 100_000)
             .with(|order| order.running = 10_000),
     );
-    rows.extend(batches::all());
-    rows.extend(limits::all());
+    rows.extend(batches::all().into_iter().chain(limits::all()));
     rows.extend(fleet::all());
     rows.extend(look::all());
     rows.extend(

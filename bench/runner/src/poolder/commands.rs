@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use poolder::{Budget, Client, Error, Filter, Handle, HistoryRange, Listing};
+use futures_util::future::try_join_all;
+use poolder::{Budget, Client, Error, Filter, Handle, HistoryRange, Listing, QueueName};
 
 /// The commands, in the order in which they are measured.
 pub(super) const COMMANDS: &[&str] = &[
@@ -77,15 +78,17 @@ pub(super) async fn run(
         }
         "node ls" => drop(client.nodes().await?),
         "schedule list" => {
-            for queue in client.queues().await? {
-                client.schedules(&queue).list().await?;
-            }
+            let queues = client.queues().await?;
+            let read = client.read_together(|client| async move {
+                let list = |queue: &QueueName| {
+                    let schedules = client.schedules(queue);
+                    async move { schedules.list().await }
+                };
+                try_join_all(queues.iter().map(list)).await
+            });
+            read.await?;
         }
-        "batch ls" => {
-            for queue in client.queues().await? {
-                client.batcher_on::<u64>(&queue, &queue).sums().await?;
-            }
-        }
+        "batch ls" => drop(client.batchers().await?),
         "pool get" => drop(client.pool::<()>(slots).view().await?),
         "pool slots" => drop(client.pool::<()>(slots).slots().await?),
         "pool key" => drop(client.who_holds(slots, "a key").await?),

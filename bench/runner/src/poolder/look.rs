@@ -10,6 +10,7 @@ use poolder::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::longest::{Longest, Slow};
 use super::{Bench, commands, work};
 
 /// The slots of the addressed pool, and the jobs of each state in each slot.
@@ -36,39 +37,39 @@ impl Job for InSlot {
 pub(super) async fn run(run: &Run, client: &Client) -> Result<Report, Error> {
     let order = &run.order;
     let handles = prepare(run, client).await?;
-    let admin = redis::Client::open(order.url.as_str()).map_err(of_redis)?;
-    let mut server = admin.get_connection().map_err(of_redis)?;
-    let mut set = redis::cmd("CONFIG");
-    set.arg("SET").arg("slowlog-log-slower-than").arg(100).arg("slowlog-max-len").arg(100_000);
-    set.exec(&mut server).map_err(of_redis)?;
-    let looks = Looks { client, handles };
+    let mut slow = Slow::of(&order.url)?;
+    let mut looks = Looks { client, handles, middles: vec![] };
+    looks.find_middles().await?;
     // Connections are open and scripts are loaded before anything is measured.
     for look in 0..order.jobs.min(24) {
         looks.look(order.work, look).await?;
     }
     run.ready();
     client.broker().count_round_trips();
-    let first = trips(client);
+    let mut most_trips = 0;
     let (watch, began) = (Stopwatch::new(order.jobs), std::time::Instant::now());
     let mut times = commands::Times::new();
     let by_command = order.work == Work::LookCommand;
     let mut longest = Longest::new(order.work);
     for look in 0..order.jobs {
-        redis::cmd("SLOWLOG").arg("RESET").exec(&mut server).map_err(of_redis)?;
+        slow.reset()?;
         let before = trips(client);
         let started = std::time::Instant::now();
         watch.sends(look);
         looks.look(order.work, look).await?;
         watch.started(look);
+        let made = trips(client) - before;
+        most_trips = most_trips.max(made);
         if by_command {
-            times.add(looks.command(look), started, trips(client) - before);
+            times.add(looks.command(look), started, made);
         }
-        longest.add(look, slowest(&mut server)?);
+        longest.add(look, slow.longest()?);
     }
     if by_command {
         times.write();
     }
     let seconds = began.elapsed().as_secs_f64();
+    longest.write(by_command.then_some(commands::COMMANDS));
     let longest = longest.of_all();
     let latency = Some(watch.latency());
     Ok(Report {
@@ -76,13 +77,9 @@ pub(super) async fn run(run: &Run, client: &Client) -> Result<Report, Error> {
         seconds,
         latency,
         longest_ms: Some(longest),
-        trips: Some((trips(client) - first) as f64 / order.jobs.max(1) as f64),
+        trips: Some(most_trips as f64),
         ..Report::default()
     })
-}
-
-fn of_redis(error: redis::RedisError) -> Error {
-    Error::invalid(error.to_string())
 }
 
 /// Fills the queues. Returns the handles of some ready jobs.
@@ -156,60 +153,17 @@ async fn prepare(run: &Run, client: &Client) -> Result<Vec<Handle>, Error> {
 struct Looks<'a> {
     client: &'a Client,
     handles: Vec<Handle>,
+    /// A place in the middle of each of the [`LISTINGS`] of each queue.
+    middles: Vec<Option<Cursor>>,
 }
+
+/// The queues, and the listings whose pages are read.
+const QUEUES: [&str; 2] = ["bench", QUEUE];
+const LISTINGS: [Listing; 4] = [Listing::Ready, Listing::Running, Listing::Due, Listing::Dead];
 
 /// Returns how often this process has sent commands and waited for their replies.
 fn trips(client: &Client) -> u64 {
     client.broker().round_trips().iter().flat_map(|of| of.times).sum()
-}
-
-/// Returns how long the longest command has taken since the log was emptied, in ms; 0.1 when none
-/// has taken longer.
-fn slowest(server: &mut redis::Connection) -> Result<f64, Error> {
-    let slow: Vec<redis::Value> =
-        redis::cmd("SLOWLOG").arg("GET").arg(-1).query(server).map_err(of_redis)?;
-    let micros = slow.into_iter().filter_map(|entry| match entry {
-        redis::Value::Array(fields) => {
-            redis::from_redis_value::<f64>(fields.into_iter().nth(2)?).ok()
-        }
-        _ => None,
-    });
-    Ok(micros.fold(0.1, |longest, micros| f64::max(longest, micros / 1_000.0)))
-}
-
-/// The longest command of each kind of look.
-///
-/// The server measures a command by the clock, so that the time counts in which another process had
-/// its core. The same look finds the same data each time: its longest command takes as long as in the
-/// shortest of the rounds, and all beyond is time of others.
-struct Longest {
-    /// For each kind of look the least of its longest commands, in ms.
-    least: Vec<f64>,
-}
-
-impl Longest {
-    fn new(work: Work) -> Self {
-        let kinds = match work {
-            Work::LookOverview => 4,
-            Work::LookPage => 32,
-            Work::LookSearch => 6,
-            Work::LookCommand => commands::COMMANDS.len(),
-            _ => 20,
-        };
-        Self { least: vec![f64::MAX; kinds] }
-    }
-
-    fn add(&mut self, look: u64, longest: f64) {
-        let kinds = self.least.len();
-        let of = &mut self.least[usize::try_from(look).unwrap_or(0) % kinds];
-        *of = of.min(longest);
-    }
-
-    /// Returns the longest of all looks that were made.
-    fn of_all(&self) -> f64 {
-        let made = self.least.iter().filter(|longest| **longest < f64::MAX);
-        made.copied().fold(0.1, f64::max)
-    }
 }
 
 impl Looks<'_> {
@@ -218,9 +172,22 @@ impl Looks<'_> {
         usize::try_from(look).unwrap_or(0) % commands::COMMANDS.len()
     }
 
+    /// Finds a place in each listing, some jobs behind the first.
+    async fn find_middles(&mut self) -> Result<(), Error> {
+        for listing in LISTINGS {
+            for queue in QUEUES {
+                let (queue, budget) = (self.client.inspect(queue), Budget::jobs(30));
+                let found = queue.find_where(listing, &Filter::any(), None, budget).await?;
+                // A place in the front lane is none of the normal lane, whose pages are read.
+                self.middles.push(found.next.filter(|next| !next.to_string().starts_with("front")));
+            }
+        }
+        Ok(())
+    }
+
     async fn look(&self, work: Work, look: u64) -> Result<(), Error> {
         let client = self.client;
-        let queue = client.inspect(if look.is_multiple_of(2) { "bench" } else { QUEUE });
+        let queue = client.inspect(QUEUES[usize::try_from(look % 2).unwrap_or(0)]);
         let variant = look / 2;
         match work {
             Work::LookOverview if variant.is_multiple_of(2) => drop(queue.overview().await?),
@@ -228,15 +195,8 @@ impl Looks<'_> {
             Work::LookPage => {
                 let most = PAGES[usize::try_from(variant % 2).unwrap_or(0)];
                 let (first, listing) = ((variant / 2).is_multiple_of(2), variant / 4 % 4);
-                let mut cursor: Option<Cursor> = None;
-                if !first {
-                    // A page in the middle: some jobs further than the first.
-                    let of = [Listing::Ready, Listing::Running, Listing::Due, Listing::Dead];
-                    let of = of[usize::try_from(listing).unwrap_or(0)];
-                    let budget = Budget::jobs(30);
-                    let found = queue.find_where(of, &Filter::any(), None, budget).await?;
-                    cursor = found.next.filter(|next| !next.to_string().starts_with("front"));
-                }
+                let place = usize::try_from(listing * 2 + look % 2).unwrap_or(0);
+                let cursor = if first { None } else { self.middles[place].clone() };
                 let page = match listing {
                     0 => queue.ready(Lane::Normal, cursor.as_ref(), most).await?,
                     1 => queue.running(cursor.as_ref(), most).await?,

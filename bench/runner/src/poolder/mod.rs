@@ -4,6 +4,8 @@ pub mod addressed;
 mod batches;
 mod commands;
 mod fleet;
+mod kept;
+mod longest;
 mod look;
 mod schedules;
 mod work;
@@ -116,6 +118,7 @@ async fn attempt(run: &Run) -> std::result::Result<Report, Error> {
                 work::settled(&order.url, STREAM, order.running).await;
             }
         }
+        Work::Paced | Work::PacedKept => return kept::run(run, &client, &meter).await,
         Work::Both | Work::BothBulk => {
             work::warm_up(&client).await;
             let worker = Measured::new(order, &meter);

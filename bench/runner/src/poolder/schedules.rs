@@ -86,6 +86,7 @@ pub async fn takeover(run: &Run, client: &Client) -> std::result::Result<Report,
         idle_us: 0.0,
         longest_ms: None,
         trips: None,
+        bytes: None,
     })
 }
 

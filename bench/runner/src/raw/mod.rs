@@ -92,7 +92,9 @@ async fn attempt(run: &Run) -> redis::RedisResult<Option<Report>> {
         Work::Push | Work::PushBulk | Work::Seal | Work::Timeout => {
             return batches::run(&connection, run, &meter).await;
         }
-        Work::EnqueueIdempotent
+        Work::Paced
+        | Work::PacedKept
+        | Work::EnqueueIdempotent
         | Work::EnqueueGroups
         | Work::DrainGroups
         | Work::StoreGroups
