@@ -65,4 +65,26 @@ impl Worker for MyPool8 {
     fn handle_job(&mut self) {}
 }
 
+struct MyPool9;
+struct MyPool10;
+struct MyPool11;
+
+#[pool(name = "mypool", keep_finished(count = 0, age = "0s", size = 1))]
+impl Worker for MyPool9 {
+    type Job = ();
+    fn handle_job(&mut self) {}
+}
+
+#[pool(name = "mypool", keep_finished(count = 1000))]
+impl Worker for MyPool10 {
+    type Job = ();
+    fn handle_job(&mut self) {}
+}
+
+#[pool(name = "mypool", mode = "broadcast", keep_finished(count = 1, age = "1d"))]
+impl Worker for MyPool11 {
+    type Job = ();
+    fn handle_job(&mut self) {}
+}
+
 fn main() {}
