@@ -126,7 +126,7 @@ impl Looks {
     /// Reads the names of the servers, such as `Valkey 9.1.2`; none where they are not known.
     pub(crate) async fn names(&self) -> Arc<Vec<String>> {
         let names = self.last.names.get(NAMES, async {
-            let servers = self.client.servers().await?;
+            let servers = self.client.broker().servers_at_once().await?;
             Ok(servers.into_iter().map(|server| server.name).collect())
         });
         names.await.map(|seen| seen.value).unwrap_or_default()

@@ -11,6 +11,7 @@ mod pages;
 mod structures;
 mod tables;
 mod things;
+mod trips;
 mod vendor;
 mod views;
 mod world;
