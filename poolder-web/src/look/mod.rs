@@ -155,9 +155,9 @@ impl Looks {
     /// Lets the groups of equal errors, and what needs a person, be read again, since a group was
     /// muted.
     pub(crate) async fn forget_errors(&self) {
-        self.errors.forget().await;
-        self.status.forget().await;
-        self.diagnosis.forget().await;
+        self.last.errors.forget().await;
+        self.last.status.forget().await;
+        self.last.diagnosis.forget().await;
     }
 
     /// Reads the deploys and the deaths of nodes; none where they cannot be read, since charts do
