@@ -341,9 +341,10 @@ fn is_generated(id: &[u8]) -> bool {
     id.get(6).is_some_and(|byte| byte >> 4 == 7)
 }
 
-/// Returns true for keys of a partition that expire.
+/// Returns true for keys of a partition that expire: the tokens of a limited queue do so once its limits
+/// have ended.
 fn is_receipt(rest: &str) -> bool {
-    rest.starts_with("sent:") || rest.starts_with("batch:token:")
+    rest.starts_with("sent:") || rest.starts_with("batch:token:") || rest == "limits:wake"
 }
 
 /// The keys of a partition that may stay, each of bounded size: after a resize also the slots beyond
