@@ -24,6 +24,6 @@ pub(crate) use grouped::{
 pub(crate) use unique::{BEHIND, KeyHold, since};
 pub use wire::{Claim, ClaimTimes, Entry, Undecodable};
 pub(crate) use wire::{
-    ClaimedRange, Death, Finish, JOB, entry_bytes, head, read_dead, read_entry, read_finished,
-    read_waiting, try_read_dead,
+    ClaimedRange, Death, Finish, GROUP, JOB, entry_bytes, head, read_dead, read_entry,
+    read_finished, read_waiting, try_read_dead,
 };

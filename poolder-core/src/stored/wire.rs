@@ -390,7 +390,7 @@ mod tests {
         let sort = include_str!("../broker/scripts/limits/sort.lua");
         assert!(sort.contains("group_named(named.group)"));
         let claim = include_str!("../broker/scripts/limits/claim.lua");
-        assert!(claim.contains("name, value = 'raw', string.sub(value, 2)"));
+        assert!(claim.contains("is_job and 'j' or 'raw', value, 'g', group)"));
         let script = include_str!("../broker/scripts/addressed/broadcast.lua");
         assert!(script.contains("'*', 'j', ARGV[1], 'n', number)"));
     }

@@ -9,15 +9,17 @@ use crate::broker::connection::reply;
 use crate::broker::connection::request::{Request, only};
 use crate::broker::connection::round_trips::RedisOperation;
 use crate::broker::connection::together::LARGE_BYTES;
-use crate::broker::keys::GROUP;
+use crate::broker::keys::GROUP as CONSUMERS;
 use crate::broker::{Broker, scripts};
 use crate::job::{EntryId, Error, Fields, JobId, Lane, MAX_STORED};
-use crate::stored::{Entry, Undecodable, entry_bytes, read_entry};
+use crate::stored::{Entry, GROUP, JOB, Undecodable, entry_bytes, read_entry};
 
 /// The most bytes of entries in a reply of a script.
 pub(in crate::broker) const MAX_SCRIPT_BYTES: usize = 1 << 20;
 /// The most entries that one call of `read.lua` gets.
 const MAX_READ: usize = 500;
+/// The number of strings of an entry of which `limits/claim.lua` returns the envelope and the group.
+const GROUPED: i64 = -2;
 
 /// Builds the `XPENDING` of one consumer; with `after` for the entries behind that one.
 pub(in crate::broker) fn pending(
@@ -28,7 +30,7 @@ pub(in crate::broker) fn pending(
 ) -> Cmd {
     let mut cmd = redis::cmd("XPENDING");
     let first = after.map_or_else(|| "-".to_owned(), |after| format!("({after}"));
-    cmd.arg(stream).arg(GROUP).arg(first).arg("+").arg(count).arg(consumer);
+    cmd.arg(stream).arg(CONSUMERS).arg(first).arg("+").arg(count).arg(consumer);
     cmd
 }
 
@@ -102,6 +104,13 @@ pub(in crate::broker) fn read_found(
         let id: EntryId = reply::text(id)?.into();
         let strings = reply::int(values.next().unwrap_or_default())?;
         all.push(match usize::try_from(strings) {
+            Err(_) if strings == GROUPED => {
+                let [envelope, group] =
+                    [(); 2].map(|()| reply::bytes(values.next().unwrap_or_default()));
+                let fields = vec![(JOB.into(), envelope?), (GROUP.into(), group?)];
+                let bytes = entry_bytes(&fields);
+                Found::Read(read_entry(stream, lane, id, fields), bytes)
+            }
             Err(_) => Found::Gone(id),
             Ok(0) => {
                 let bytes = reply::int(values.next().unwrap_or_default())?;

@@ -16,7 +16,8 @@
 --      5 "1" when the caller was woken by a token
 -- Returns {number of suspects that no consumer holds, 1 when the next call may find more, else 0},
 --   then for each claimed entry its id, the number of strings in its fields, and these strings; or
---   its id, 0, its bytes, and its job id ("" for an entry without one), when the entry is not read
+--   its id, -2, its envelope and its group; or its id, 0, its bytes, and its job id ("" for an entry
+--   without one), when the entry is not read
 -- Groups whose entry is void are passed over. An error in the middle takes the round back.
 redis.call('PERSIST', KEYS[1]) -- the first write, which a full server accepts
 local most_bytes, most_looks = math.min(1048576, tonumber(ARGV[3])), 500
@@ -71,8 +72,9 @@ local admitted, bytes, read, looks, suspected, filled = 0, 0, 0, 0, false, false
 -- waits.
 local units, lacks, full_before = 0, nil, 0
 
--- The entries that were added to the front lane, and all of them as the reply has them.
-local fresh, listed, end_of_list = {}, {}, 0
+-- The entries that were added to the front lane, and the reply if they are all that is claimed.
+local fresh, listed, end_of_list = {}, {0, 0}, 2
+local in_front, most_of_entry = KEYS[7], tonumber(ARGV[4])
 
 -- Lists an entry that is too large to be read.
 local function list_unread(id, size, job)
@@ -102,24 +104,30 @@ local function admit(value, group)
         redis.call('XADD', KEYS[8], '*', 'j', body, 'c', counters, 'g', group)
       return
     end
-    local id = redis.call('XADD', KEYS[7], '*', 'j', body, 'c', counters, 'g', group)
-    if #value > tonumber(ARGV[4]) then return list_unread(id, #value, string.sub(body, 3, 18)) end
+    local id = call('XADD', in_front, '*', 'j', body, 'c', counters, 'g', group)
+    if #value > most_of_entry then return list_unread(id, #value, string.sub(body, 3, 18)) end
     local at = end_of_list
     listed[at + 1], listed[at + 2], listed[at + 3], listed[at + 4], listed[at + 5], listed[at + 6],
       listed[at + 7], listed[at + 8] = id, 6, 'j', body, 'c', counters, 'g', group
     fresh[#fresh + 1], end_of_list = id, at + 8
     return
   end
-  local name = 'j'
-  if form == 33 then name, value = 'raw', string.sub(value, 2) end
-  local id = redis.call('XADD', KEYS[7], '*', name, value, 'g', group)
-  if #value > tonumber(ARGV[4]) then
-    return list_unread(id, #value, form == 33 and '' or string.sub(value, 3, 18))
+  local is_job = form ~= 33
+  if not is_job then value = sub(value, 2) end
+  local id = call('XADD', in_front, '*', is_job and 'j' or 'raw', value, 'g', group)
+  if #value > most_of_entry then
+    return list_unread(id, #value, is_job and sub(value, 3, 18) or '')
   end
   local at = end_of_list
-  listed[at + 1], listed[at + 2], listed[at + 3], listed[at + 4], listed[at + 5], listed[at + 6] =
-    id, 4, name, value, 'g', group
-  fresh[#fresh + 1], end_of_list = id, at + 6
+  if is_job then
+    listed[at + 1], listed[at + 2], listed[at + 3], listed[at + 4] = id, -2, value, group
+    end_of_list = at + 4
+  else
+    listed[at + 1], listed[at + 2], listed[at + 3], listed[at + 4], listed[at + 5], listed[at + 6] =
+      id, 4, 'raw', value, 'g', group
+    end_of_list = at + 6
+  end
+  fresh[#fresh + 1] = id
 end
 
 local function take_back()
@@ -163,87 +171,103 @@ local function round()
   popped = redis.call('LPOP', KEYS[4], math.min(wanted, 128)) or {}
   local count = #popped
   if count == 0 then return false end
-  for i = 1, count do names[i] = string.sub(popped[i], 7) end
-  records = redis.call('HMGET', KEYS[2], unpack(names)) -- bounded: 128
-  local owns = f[3] and redis.call('HMGET', KEYS[5], unpack(names)) or {} -- bounded: 128
+  for i = 1, count do names[i] = sub(popped[i], 7) end
+  records = call('HMGET', KEYS[2], unpack(names)) -- bounded: 128
+  local owns = f[3] and call('HMGET', KEYS[5], unpack(names)) -- bounded: 128
   -- Where more is wanted than all these groups start in a turn, several turns are one.
-  local limits, weights, rates, starts = {}, {}, {}, 0
-  for i = 1, count do
-    limits[i], weights[i], rates[i] = limits_of(owns[i], each, each_rate)
-    starts = starts + weights[i]
-  end
-  local turns = starts < wanted and math.floor(wanted / starts) or 1
-  -- How many jobs each may start: known before the jobs are.
-  local groups, fields, budget = {}, {}, wanted
-  for i = 1, count do
-    local head, tail, waiting, running, ticket, state, credit, full_at, held = read_group(records[i])
-    if state == TURN and string.sub(popped[i], 1, 6) == turn_of(ticket, '') then
-      local turn = turns * weights[i]
-      -- The rest of a turn for which a claim was too small.
-      if credit > 0 and turns == 1 then turn = math.min(credit, turn) end
-      local take = math.min(turn, budget, tail - head)
-      if limits[i] ~= 0 then take = math.min(take, limits[i] - running) end
-      full_at, held = times_of(full_at, held, rates[i])
-      if rates[i] then take = math.min(take, units_in(rates[i], full_at)) end
-      if held > 0 then take = 0 end
-      take = math.max(0, take)
-      groups[i] =
-        {head, tail, waiting, running, take, #fields, turn, budget > 0, full_at, held}
-      budget = budget - take
-      for number = head, head + take - 1 do fields[#fields + 1] = field_of(number, names[i]) end
+  local limits, weights, rates, starts = {}, {}, {}, count
+  if owns then
+    starts = 0
+    for i = 1, count do
+      limits[i], weights[i], rates[i] = limits_of(owns[i], each, each_rate)
+      starts = starts + weights[i]
     end
   end
-  looks = looks + count + #fields
+  local turns = starts < wanted and math.floor(wanted / starts) or 1
+  -- How many jobs each may start: known before the jobs are. nil for a void entry, -1 for a group that
+  -- keeps its turn.
+  local takes, sizes, fields, asked, budget = {}, {}, {}, 0, wanted
+  local heads, tails, waits, runs, fulls, holds = {}, {}, {}, {}, {}, {}
+  for i = 1, count do
+    local name, record = names[i], records[i]
+    local head, tail, waiting, running, ticket, state, credit, full_at, held = read_group(record)
+    if state == TURN and sub(popped[i], 1, 6) == sub(record, 19, 24) then
+      local limit, turn, rate = each, turns, each_rate
+      if owns then limit, turn, rate = limits[i], turns * weights[i], rates[i] end
+      -- The rest of a turn for which a claim was too small.
+      if credit > 0 and turns == 1 and credit < turn then turn = credit end
+      local take = turn
+      if take > budget then take = budget end
+      if take > tail - head then take = tail - head end
+      if limit ~= 0 and take > limit - running then take = limit - running end
+      if full_at > 0 or held > 0 then full_at, held = times_of(full_at, held, rate) end
+      if rate then take = math.min(take, units_in(rate, full_at)) end
+      if take < 0 or held > 0 then take = 0 end
+      takes[i] = budget > 0 and take or -1
+      heads[i], tails[i], waits[i], runs[i] = head, tail, waiting, running
+      sizes[i], fulls[i], holds[i] = turn, full_at, held
+      budget = budget - take
+      for number = head, head + take - 1 do
+        asked = asked + 1
+        fields[asked] = pack_in('>I5c0', number, name)
+      end
+    end
+  end
+  looks = looks + count + asked
   local job_at = reader(fields)
   local used, sets, gone, ring, ahead, back, later = {}, {}, {}, {}, {}, {}, {}
-  local units_before = units
+  local units_before, from, set = units, 0, 0
   for i = 1, count do
-    local g, name = groups[i], names[i]
-    if g and (not g[8] or filled or lacks) then
+    local name, take = names[i], takes[i]
+    if take and (take < 0 or filled or lacks) then
       back[#back + 1] = popped[i]
-    elseif g then
-      local head, tail, waiting, running, take, from, turn, _, full_at, held =
-        unpack(g) -- bounded: 10 values
-      local before, rate, group_lacks = admitted, rates[i], nil
-      for n = 1, take do
-        local value = job_at(from + n)
+    elseif take then
+      local head, tail, waiting, running = heads[i], tails[i], waits[i], runs[i]
+      local full_at, held = fulls[i], holds[i]
+      local before, group_lacks, limit, rate = admitted, nil, each, each_rate
+      if owns then limit, rate = limits[i], rates[i] end
+      for n = from + 1, from + take do
+        local value = job_at(n)
         if value and admitted > 0 and bytes + #value > most_bytes then
           filled = true
           break
         end
         -- Without a value the job was removed.
         if value then
-          -- A cost above a full bucket counts as that.
-          local cost = (rate or tokens) and cost_of(value) or 1
-          local group_cost = rate and math.min(cost, rate.burst) or 0
-          if rate and group_cost > units_in(rate, full_at) then
-            group_lacks = group_cost
-            break
+          if rate or tokens then
+            -- A cost above a full bucket counts as that.
+            local cost = cost_of(value)
+            local group_cost = rate and math.min(cost, rate.burst) or 0
+            if rate and group_cost > units_in(rate, full_at) then
+              group_lacks = group_cost
+              break
+            end
+            local queue_cost = tokens and math.min(cost, queue_rate.burst) or 0
+            if tokens and units + queue_cost > tokens then
+              lacks = queue_cost
+              break
+            end
+            if rate then full_at = math.max(full_at, micros()) + group_cost * rate.step end
+            units = units + queue_cost
           end
-          local queue_cost = tokens and math.min(cost, queue_rate.burst) or 0
-          if tokens and units + queue_cost > tokens then
-            lacks = queue_cost
-            break
-          end
-          if rate then full_at = math.max(full_at, micros()) + group_cost * rate.step end
-          units = units + queue_cost
           admit(value, name)
           read, bytes = read + 1, bytes + #value
-          used[#used + 1] = fields[from + n]
-          waiting, running = math.max(0, waiting - 1), running + 1
+          used[#used + 1] = fields[n]
+          if waiting > 0 then waiting = waiting - 1 end
+          running = running + 1
           admitted, wanted = admitted + 1, wanted - 1
         end
         head = head + 1
       end
       if waiting == 0 or head >= tail then waiting, head = 0, tail end
-      local state, at = state_of(waiting, running, limits[i], rate, full_at, held, group_lacks)
+      local state, at = state_of(waiting, running, limit, rate, full_at, held, group_lacks)
       local ticket, credit = 0, 0
       if state == EMPTY and running == 0 then at = kept_until(full_at, held) end
       if at then later[#later + 1], later[#later + 2] = at, name end
       if state == TURN then
         seq = seq + 1
         ticket = seq
-        credit = turns == 1 and math.max(0, turn - (admitted - before)) or 0
+        credit = turns == 1 and math.max(0, sizes[i] - (admitted - before)) or 0
         -- A turn that was cut short goes on before all others.
         if credit > 0 or lacks then ahead[#ahead + 1] = turn_of(ticket, name)
         else ring[#ring + 1] = turn_of(ticket, name) end
@@ -251,11 +275,12 @@ local function round()
       if state == EMPTY and running == 0 and not at then
         gone[#gone + 1] = name
       else
-        sets[#sets + 1] = name
-        sets[#sets + 1] =
+        sets[set + 1], sets[set + 2] = name,
           pack_group(head, tail, waiting, running, ticket, state, credit, full_at, held)
+        set = set + 2
       end
     end
+    from = from + math.max(0, take or 0)
   end
   redis.call('HSET', KEYS[1], 'seq', seq)
   add_timers(k, later)
@@ -324,6 +349,7 @@ elseif idle or ARGV[5] == '1' then
 end
 
 local reply, room, claimed = {unheld, more and 1 or 0}, tonumber(ARGV[3]), 0
+listed[1], listed[2] = reply[1], reply[2]
 local function show(id, fields)
   local size, at = 0, #reply
   for i = 1, #fields do size = size + #fields[i] end
@@ -345,9 +371,8 @@ if left == 0 then
     claim[at + 1], claim[at + 2], claim[at + 3], claim[at + 4] = 'FORCE', 'JUSTID', 'LASTID',
       fresh[#fresh]
     redis.call(unpack(claim)) -- bounded: 259 values
-    for i = 1, end_of_list do reply[2 + i] = listed[i] end
   end
-  return reply
+  return listed
 end
 while claimed < tonumber(ARGV[2]) and room > 0 do
   local found = redis.pcall('XREADGROUP', 'GROUP', 'workers', ARGV[1], 'COUNT', 1, 'STREAMS',

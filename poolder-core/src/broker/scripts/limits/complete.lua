@@ -15,25 +15,24 @@ local function give_back()
   for i = 1, n do
     if verdict == 'OK' or string.byte(verdict, i) == 49 then
       local group = of_groups[i + 1]
-      if not counts[group] then
-        counts[group] = 0
-        names[#names + 1] = group
-      end
-      counts[group] = counts[group] + 1
+      local count = counts[group]
+      if not count then names[#names + 1] = group end
+      counts[group] = (count or 0) + 1
     end
   end
   if not names[1] then return end
   local f = redis.call('HMGET', KEYS[3], 'each', 'own', 'seq', 'idle', 'each_rate')
   local each, seq, each_rate = tonumber(f[1]) or 0, tonumber(f[3]) or 0, rate_of(f[5])
   local records = redis.call('HMGET', KEYS[4], unpack(names)) -- bounded: 500 groups
-  local owns = f[2] and redis.call('HMGET', KEYS[6], unpack(names)) or {} -- bounded: 500 groups
-  local sets, gone, ring, later = {}, {}, {}, {}
-  for i, name in ipairs(names) do
+  local owns = f[2] and redis.call('HMGET', KEYS[6], unpack(names)) -- bounded: 500 groups
+  local sets, gone, ring, later, set = {}, {}, {}, {}, 0
+  for i = 1, #names do
+    local name, at = names[i], nil
     local head, tail, waiting, running, ticket, state, credit, full_at, held =
       read_group(records[i])
-    local limit, weight, rate = limits_of(owns[i], each, each_rate)
-    local at
-    full_at, held = times_of(full_at, held, rate)
+    local limit, weight, rate = each, 1, each_rate
+    if owns then limit, weight, rate = limits_of(owns[i], each, each_rate) end
+    if full_at > 0 or held > 0 then full_at, held = times_of(full_at, held, rate) end
     running = math.max(0, running - counts[name])
     if state == FULL then
       state, at = state_of(waiting, running, limit, rate, full_at, held)
@@ -48,8 +47,9 @@ local function give_back()
     if not records[i] or state == EMPTY and running == 0 and not at then
       gone[#gone + 1] = name
     else
-      sets[#sets + 1] = name
-      sets[#sets + 1] = pack_group(head, tail, waiting, running, ticket, state, credit, full_at, held)
+      sets[set + 1], sets[set + 2] = name,
+        pack_group(head, tail, waiting, running, ticket, state, credit, full_at, held)
+      set = set + 2
     end
   end
   if ring[1] then redis.call('HSET', KEYS[3], 'seq', seq) end

@@ -16,7 +16,7 @@ local EMPTY, TURN, FULL, LATER, PAUSED = 0, 1, 2, 3, 4
 local FORM, LONG, FIRST = '>I5I5I4I4I6BB', '>I5I5I4I4I6BBI7I6', 1000000000
 -- The longest time for which a group or a queue is held, in µs.
 local LONGEST_HOLD = 86400000000
-local number_in, pack_in = struct.unpack, struct.pack
+local number_in, pack_in, sub, call = struct.unpack, struct.pack, string.sub, redis.call
 
 local server_time
 -- Returns the server's clock in µs, which stands still during the call.
