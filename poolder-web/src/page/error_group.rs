@@ -104,7 +104,7 @@ fn facts(group: &ErrorGroup, deploys: &[DeployMark], now: Timestamp) -> Vec<(Str
         ("Message".into(), known(&sample.message)),
         ("Cause".into(), sample.cause.to_string()),
         ("Kind".into(), format!("{} in {}", sample.kind, sample.queue)),
-        ("Muted".into(), group.mute.as_ref().map_or("no".into(), |mute| muted(&group, mute, now))),
+        ("Muted".into(), group.mute.as_ref().map_or("no".into(), |mute| muted(group, mute, now))),
         ("First seen".into(), from_now(group.first_seen, now)),
         ("Last seen".into(), from_now(group.last_seen, now)),
         ("Deploy before".into(), before),

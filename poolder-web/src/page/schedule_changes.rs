@@ -33,9 +33,10 @@ pub(crate) async fn schedule_changes(context: Context, Form(fields): Form<Fields
 }
 
 async fn changed(context: &Context, fields: &Fields) -> Result<Response, Fault> {
-    let action = match Action::of(fields.get("action")) {
-        Some(action @ (Action::PauseSchedule | Action::ResumeSchedule)) => action,
-        _ => return Err(Fault::invalid("Several schedules can be paused or resumed.")),
+    let Some(action @ (Action::PauseSchedule | Action::ResumeSchedule)) =
+        Action::of(fields.get("action"))
+    else {
+        return Err(Fault::invalid("Several schedules can be paused or resumed."));
     };
     if !fields.is_set("all") {
         let chosen = chosen(fields)?;

@@ -10,7 +10,7 @@ mod groups;
 mod jobs;
 mod rates;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use poolder::{JobId, QueueName, Timestamp};
 use poolder_core::broker::{
@@ -124,7 +124,7 @@ pub(super) struct Walk<'a> {
     full: Buckets,
     /// Until when groups, and the queue, are held at least, in ms.
     held: BTreeMap<Option<String>, u64>,
-    paused: BTreeSet<String>,
+    pub(super) paused: BTreeSet<String>,
 }
 
 impl<'a> Walk<'a> {

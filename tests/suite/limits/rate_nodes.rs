@@ -61,7 +61,7 @@ async fn a_job_takes_its_cost_and_a_rate_is_changed_while_jobs_wait() {
     }
     assert_eq!(within(told.recv()).await.unwrap().0, 0);
     // The next job needs 4 tokens, there are 3, and the last one waits behind it.
-    let job = space.client.job(&last.unwrap());
+    let job = space.client.job(last.unwrap());
     let explained = async {
         loop {
             let why = job.explain().await.unwrap();
