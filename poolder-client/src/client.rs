@@ -9,7 +9,6 @@ use poolder_core::broker::{BatcherHome, Broker, Config, PreparedJob, Receipt};
 use poolder_core::history::Actor;
 use poolder_core::metrics::MetricsText;
 use poolder_core::{Error, JobId, Partition, QueueName, Timestamp};
-use tokio::task::JoinHandle;
 use tracing::Instrument;
 
 use crate::batcher::{BatchEntry, BatcherHandle, BatcherState};
@@ -17,6 +16,7 @@ use crate::state::audit::Auditor;
 use crate::state::enqueue_counts::EnqueueCounts;
 use crate::state::enqueue_middleware::{EnqueueChain, EnqueueMiddleware};
 use crate::state::pool_cache::PoolCache;
+use crate::state::registration::Registration;
 use crate::state::round_trip_metrics;
 use crate::state::send_span;
 use crate::state::server_clock::ServerClock;
@@ -27,9 +27,6 @@ use crate::state::waiters::Waiters;
 const MAX_REMEMBERED: usize = 16_384;
 /// How long a queue counts as registered, in case the server loses the list of queues.
 const REGISTRATION: Duration = Duration::from_secs(10);
-
-/// Time for which an enqueue that is done waits until its queue is registered.
-const REGISTER_PATIENCE: Duration = Duration::from_millis(100);
 
 /// Handle of all queues of a namespace. Cheap to clone, `Send` and `Sync`. All clones share one
 /// connection, which opens on first use and is replaced when it breaks.
@@ -366,21 +363,6 @@ impl Client {
         }
         known.insert(queue.clone(), Instant::now());
         true
-    }
-}
-
-/// A registration that runs, `None` when none is needed. It is no wrapper of the future that
-/// stores, since a future that is moved into another is copied and is part of its size twice.
-#[must_use = "a registration is given a moment when something is stored"]
-pub(crate) struct Registration(Option<JoinHandle<()>>);
-
-impl Registration {
-    /// Waits for a moment until the queues are registered.
-    pub(crate) async fn settle(self) {
-        if let Some(task) = self.0 {
-            // Boxed, so that the future of the usual case stays small.
-            let _ = Box::pin(tokio::time::timeout(REGISTER_PATIENCE, task)).await;
-        }
     }
 }
 

@@ -42,6 +42,11 @@ pub(crate) enum ExpiryChoice {
 }
 
 impl ExpiryChoice {
+    /// Returns the choice of a time to start within; `None` stands for a job that does not expire.
+    pub(crate) fn within(time: Option<Duration>) -> Self {
+        time.map_or(Self::Never, Self::In)
+    }
+
     /// Gives the time to a job whose type has this one.
     pub(crate) fn give(
         self,

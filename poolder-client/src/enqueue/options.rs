@@ -198,8 +198,7 @@ macro_rules! option_methods {
         /// are not bound by it. `None` stands for a job that does not expire.
         pub fn expires_in(mut self, time: impl Into<Option<std::time::Duration>>) -> Self {
             use crate::enqueue::choices::ExpiryChoice;
-            self.options_mut().expiry =
-                time.into().map_or(ExpiryChoice::Never, ExpiryChoice::In);
+            self.options_mut().expiry = ExpiryChoice::within(time.into());
             self
         }
     };
@@ -208,8 +207,7 @@ macro_rules! option_methods {
         /// `expires_in` sets a time. A job whose moment has passed is stored, and cancelled by the
         /// node that claims it.
         pub fn expires_at(mut self, at: impl Into<poolder_core::Timestamp>) -> Self {
-            use crate::enqueue::choices::ExpiryChoice;
-            self.options_mut().expiry = ExpiryChoice::At(at.into());
+            self.options_mut().expiry = crate::enqueue::choices::ExpiryChoice::At(at.into());
             self
         }
     };

@@ -216,7 +216,7 @@ pub(crate) const KEYS: &[Row] = &[
         "limits",
         "0.1",
     ),
-    Row("{<partition>}:limits:own", "hash: group to its own limits", "limits", "0.1"),
+    Row("{<partition>}:limits:own", "hash: group to its pause and its own limits", "limits", "0.1"),
     Row(
         "{<partition>}:limits:wake",
         "list of tokens, each of which wakes a claimer",

@@ -55,7 +55,7 @@ pub(crate) struct Chart {
     pub(crate) scale: Scale,
     pub(crate) lines: Vec<Line>,
     pub(crate) marks: Vec<Mark>,
-    /// What has happened, for the table of the chart.
+    /// Deploys and deaths of nodes, for the table of the chart.
     pub(crate) events: Vec<(Timestamp, String)>,
 }
 

@@ -2,12 +2,11 @@
 
 use serde::Serialize;
 
-use super::own::Change;
 use super::rate::Rate;
 use crate::broker::connection::reply;
 use crate::broker::keys::{LimitKeys, PartitionKeys};
 use crate::broker::{Broker, scripts};
-use crate::job::{Error, Partition, check_group_name};
+use crate::job::{Error, Partition};
 
 /// The number of groups that are looked at in one call.
 const PAGE: usize = 250;
@@ -117,7 +116,7 @@ impl GroupLimits {
         Self { rate: Some(rate), ..self }
     }
 
-    fn check(self) -> Result<(), Error> {
+    pub(super) fn check(self) -> Result<(), Error> {
         check("the concurrency of a group", self.concurrency, MAX_LIMIT)?;
         check("the weight of a group", self.weight, MAX_WEIGHT)?;
         check_rate("the rate of a group", self.rate)
@@ -232,24 +231,6 @@ impl Broker {
         let mut cmd = scripts::call(&scripts::CLOSE_LIMITS, all);
         cmd.arg(&keys.control).arg(u8::from(goes_on));
         reply::int(self.command(&cmd).await?)
-    }
-
-    /// Sets the own limits of a group; with none of them set, the group has those of the queue.
-    /// Returns false when the queue has no limits: then nothing is changed.
-    ///
-    /// # Errors
-    /// [`Error::is_invalid`] for the name of a group that is not allowed, a concurrency of 0 or above
-    /// a million, a weight of 0 or above 100, and a [`Rate`] that is not allowed. Returns an error
-    /// when the server does not answer or refuses the command.
-    pub async fn limit_group(
-        &self,
-        partition: &Partition,
-        group: &str,
-        limits: GroupLimits,
-    ) -> Result<bool, Error> {
-        check_group_name(group)?;
-        limits.check()?;
-        Ok(self.change_own(partition, group, Change::Limits(limits)).await?.is_some())
     }
 
     /// Lets groups start jobs that may start since a limit was raised.

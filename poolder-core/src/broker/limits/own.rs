@@ -4,9 +4,9 @@ use redis::Value;
 
 use crate::broker::connection::reply;
 use crate::broker::{Broker, GroupLimits, scripts};
-use crate::job::{Error, Partition, Timestamp, check_stored_group};
+use crate::job::{Error, Partition, Timestamp, check_group_name, check_stored_group};
 
-/// What is stored about a group beside its jobs.
+/// The pause and the limits of a group, as they are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(in crate::broker) struct Own {
     /// When the group was paused; `None` for one that is not.
@@ -14,7 +14,7 @@ pub(in crate::broker) struct Own {
     pub(in crate::broker) limits: GroupLimits,
 }
 
-/// A change of what is stored about a group.
+/// A change of the pause or the limits of a group.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::broker) enum Change {
     Limits(GroupLimits),
@@ -39,6 +39,24 @@ impl Own {
 }
 
 impl Broker {
+    /// Sets the own limits of a group; with none of them set, the group has those of the queue.
+    /// Returns false when the queue has no limits: then nothing is changed.
+    ///
+    /// # Errors
+    /// [`Error::is_invalid`] for the name of a group that is not allowed, a concurrency of 0 or above
+    /// a million, a weight of 0 or above 100, and a [`Rate`](crate::broker::Rate) that is not allowed. Returns an error
+    /// when the server does not answer or refuses the command.
+    pub async fn limit_group(
+        &self,
+        partition: &Partition,
+        group: &str,
+        limits: GroupLimits,
+    ) -> Result<bool, Error> {
+        check_group_name(group)?;
+        limits.check()?;
+        Ok(self.change_own(partition, group, Change::Limits(limits)).await?.is_some())
+    }
+
     /// Pauses a group of a limited queue: none of its jobs starts until it is resumed, those that run
     /// end. Returns false when it was paused already.
     ///

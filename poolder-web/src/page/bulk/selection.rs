@@ -130,7 +130,7 @@ impl Selection {
             Scope::Chosen(jobs) => jobs.iter().map(|job| format!(" {job}")).collect(),
             Scope::All(_) => {
                 let queues = self.queues().into_iter().map(|queue| format!(" --queue {queue}"));
-                let is_dead = self.action == Action::Revive;
+                let is_dead = matches!(self.action, Action::Revive | Action::Edit);
                 let state =
                     if is_dead { String::new() } else { format!(" --state {}", self.listing) };
                 let filter = match self.filter.is_any() {

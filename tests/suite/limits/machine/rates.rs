@@ -260,8 +260,11 @@ impl Walk<'_> {
         Ok(times.map_err(|error| error.to_string())?.next)
     }
 
-    /// Lets jobs start and end, with all limits and faster rates, until none waits.
+    /// Lets jobs of all groups start and end, with all limits and faster rates, until none waits.
     pub(super) async fn wait_out_rates(&mut self) -> Result<(), Wrong> {
+        for group in std::mem::take(&mut self.paused) {
+            self.broker.resume_group(&self.partition, &group).await.unwrap();
+        }
         for rate in [&mut self.limits.rate, &mut self.limits.group_rate] {
             *rate = rate.map(|_| FAST);
         }

@@ -28,8 +28,9 @@ use crate::job::{Error, Partition};
 
 pub use effect::Effect;
 pub use limits::DeadLimits;
+pub use plan::Depths;
 pub(in crate::broker) use plan::SettlePipeline;
-pub use settlement::{Depths, RetryPlacement, Settled, Settlement, SlotLease};
+pub use settlement::{RetryPlacement, Settled, Settlement, SlotLease};
 pub(in crate::broker) use span::settle as settle_span;
 
 impl Broker {

@@ -8,7 +8,7 @@ use redis::{Cmd, Pipeline, RedisResult, Value};
 use super::encode;
 use super::limits::DeadLimits;
 use super::pack::{Packed, Value::Bytes};
-use super::settlement::{Depths, Settled, Settlement};
+use super::settlement::{Settled, Settlement};
 use crate::broker::connection::failure::{classify, is_raised_by_script};
 use crate::broker::connection::reply;
 use crate::broker::keys::PartitionKeys;
@@ -23,6 +23,9 @@ const MAX_SETTLEMENTS: usize = 50;
 /// The approximate maximum number of bytes that a call of `settle.lua` copies. A larger single job is
 /// still moved.
 const MAX_SETTLE_BYTES: usize = 1 << 20;
+
+/// The number of waiting jobs in each lane, in the order of [`Lane::ALL`].
+pub type Depths = [u64; 5];
 
 /// The commands of a pipeline that settle claims, as the indices of the settlements in each.
 pub(in crate::broker) struct SettlePipeline {

@@ -396,6 +396,3 @@ impl Settlement {
         }
     }
 }
-
-/// The number of waiting jobs in each lane, in the order of [`Lane::ALL`].
-pub type Depths = [u64; 5];
