@@ -20,7 +20,8 @@ impl Client {
     /// let found = client.find_schedules("report").await?;
     /// let each = found.iter().map(|info| (&info.partition.queue, &info.name));
     /// for paused in client.pause_schedules(each).await {
-    ///     println!("{} is {}", paused.as_ref()?.name, paused.as_ref()?.status);
+    ///     let paused = paused?;
+    ///     println!("{} is {}", paused.name, paused.status);
     /// }
     /// # Ok(()) }
     /// ```

@@ -103,13 +103,22 @@ impl Walk<'_> {
         {
             compare("the queue", rate, &costs, (before, before.queue), (&after, after.queue))?;
         }
-        self.full = after;
+        self.know(after);
         Ok(())
     }
 
     /// Notes the buckets as they are, after they have changed for another reason than a start.
     pub(super) async fn note_buckets(&mut self) {
-        self.full = self.buckets().await;
+        let buckets = self.buckets().await;
+        self.know(buckets);
+    }
+
+    /// Notes buckets, but not those of groups that no step has read since the clock went back: they
+    /// are cut by the step that reads them next.
+    fn know(&mut self, mut buckets: Buckets) {
+        let now = buckets.now;
+        buckets.groups.retain(|_, full| *full < now + BACK / 2);
+        self.full = buckets;
     }
 
     /// Compares the buckets with those after the last start: none forgets what was taken, and none is
@@ -246,10 +255,7 @@ impl Walk<'_> {
         let checked = self.broker.check_times_of_groups(&self.partition).await;
         must!(checked.is_ok(), "the times were not looked at: {checked:?}");
         self.note_buckets().await;
-        // The other buckets are cut by what reads them next.
         self.full.queue = 0;
-        let now = self.full.now;
-        self.full.groups.retain(|_, full| *full < now + BACK / 2);
         Ok(())
     }
 
