@@ -64,8 +64,11 @@ pub(crate) async fn of_schedule(world: &World, tab: &Tab, action: &str) -> Resul
     tab.open(&world.site.page("/schedules"))?;
     if action == "schedule-remove" {
         ask(tab, action)?;
+        tab.press(&button(action))?;
+    } else {
+        // The bar for several schedules has such a button as well.
+        tab.press(&format!("td {}", button(action)))?;
     }
-    tab.press(&button(action))?;
     said(tab, "The same: poolder schedule")?;
     let stored = schedules.get("prices").await.map_err(text)?;
     let status = stored.map(|view| view.status);
